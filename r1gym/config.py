@@ -1,0 +1,51 @@
+"""Command lines from frozen dataclasses: one field is one option, its docstring is the help."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from r1gym.errors import R1GymError
+
+__all__ = ["as_json", "parse", "run_command"]
+
+ConfigT = TypeVar("ConfigT")
+
+
+def parse(config: type[ConfigT], argv: Sequence[str] | None = None, prog: str | None = None) -> ConfigT:
+    """Build ``config`` from the command line; an unknown option exits with the near miss (by tyro).
+
+    Args:
+        config: A dataclass with defaults and a docstring under each field.
+        argv: Arguments without the program's name; None takes ``sys.argv[1:]``.
+        prog: Name shown in the usage line.
+    """
+    import tyro
+
+    return tyro.cli(config, args=argv, prog=prog)
+
+
+def run_command(command: Callable[[], int | None]) -> None:
+    """Run a command for a person: our own errors become one line on stderr and exit status 2, not a traceback."""
+    try:
+        status = command()
+    except R1GymError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(status or 0)
+
+
+def as_json(config: Any) -> dict[str, Any]:
+    """The dataclass ``config`` as plain JSON values (paths become strings)."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+    fields: dict[str, Any] = plain(asdict(config))
+    return fields
