@@ -117,14 +117,10 @@ class Verdict:
 
     def __bool__(self) -> NoReturn:
         """Refuse: a verdict has five outcomes, and ``if not verdict`` would merge four of them."""
-        raise TypeError(
-            "a Verdict has no truth value: compare verdict.outcome, for example with Outcome.CORRECT"
-        )
+        raise TypeError("a Verdict has no truth value: compare verdict.outcome, for example with Outcome.CORRECT")
 
     @classmethod
-    def correct(
-        cls, extracted: str, reason: str, spans: tuple[Span, ...] = (), score: float = 1.0
-    ) -> Verdict:
+    def correct(cls, extracted: str, reason: str, spans: tuple[Span, ...] = (), score: float = 1.0) -> Verdict:
         """A right answer."""
         return cls(Outcome.CORRECT, score, extracted, reason, spans)
 
