@@ -1,0 +1,1 @@
+"""The rollout engine: batched sampling with its own key-value cache."""

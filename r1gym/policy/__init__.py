@@ -1,0 +1,1 @@
+"""Policies: anything that samples completions and gives their log-probabilities."""

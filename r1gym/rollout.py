@@ -1,0 +1,152 @@
+"""P tasks × G completions through an environment: groups of judged episodes.
+
+The one room in which environments and policies meet. It alone knows how a completion ended: where the token budget
+cut it and the environment found no answer, the verdict becomes TRUNCATED; a right answer before the cut stays
+CORRECT. Axes: P tasks, G completions of one task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from r1gym.errors import ConfigError
+from r1gym.types import Completion, Episode, Outcome, Prompt, Reward, Span, Task, Turn, Verdict
+
+if TYPE_CHECKING:
+    import gymnasium as gym
+
+    from r1gym.policy.protocol import Policy, Sampling
+
+__all__ = ["Start", "derive_seed", "draw_starts", "rollout"]
+
+MAX_LISTED_TASKS = 10_000_000
+"""Above this many tasks a set counts as endless and is drawn from instead of shuffled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How one task is chosen: arguments of ``env.reset``. The same start always gives the same task."""
+
+    seed: int
+    index: int | None = None
+    """Row number of the task, for an environment that lists its tasks; None lets ``seed`` choose."""
+
+    def reset(self, env: gym.Env[str, str]) -> tuple[str, dict[str, Any]]:
+        """Begin the episode that this start names."""
+        return env.reset(seed=self.seed, options=None if self.index is None else {"index": self.index})
+
+
+def derive_seed(*parts: int | str) -> int:
+    """A 63-bit seed from (run, step, task, sample, …): equal parts give equal seeds, near parts unrelated ones."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def draw_starts(env: gym.Env[str, str], seed: int, step: int, count: int) -> list[Start]:
+    """The ``count`` tasks of training step ``step``: a pure function of its arguments, so that a run can resume.
+
+    A set that lists its tasks (``env.unwrapped.tasks``) is gone through in a new seeded order each epoch; any other
+    text environment draws by the seed given to ``reset``.
+    """
+    import numpy as np
+
+    tasks: Sequence[Any] | None = getattr(env.unwrapped, "tasks", None)
+    seeds = [derive_seed(seed, "task", step, number) % 2**32 for number in range(count)]
+    if tasks is None or len(tasks) > MAX_LISTED_TASKS:
+        return [Start(each) for each in seeds]
+    size = len(tasks)
+    orders: dict[int, Any] = {}
+    starts = []
+    for number, position in enumerate(range(step * count, (step + 1) * count)):
+        epoch, place = divmod(position, size)
+        if epoch not in orders:
+            orders[epoch] = np.random.default_rng(derive_seed(seed, "epoch", epoch)).permutation(size)
+        starts.append(Start(seeds[number], int(orders[epoch][place])))
+    return starts
+
+
+def rollout(
+    policy: Policy,
+    env: gym.Env[str, str],
+    starts: Sequence[Start],
+    group_size: int,
+    sampling: Sampling,
+    seed: int,
+    first_group: int = 0,
+) -> list[list[Episode]]:
+    """Sample ``group_size`` completions of each task and let the environment judge them.
+
+    Args:
+        policy: Draws the completions.
+        env: A single-turn text environment (observation and action are strings). Its ``info`` may carry what
+            r1gym's own environments give (messages, verdict, reward terms); a plain text environment needs none.
+        starts: P tasks.
+        group_size: G completions of each task.
+        sampling: Temperature, budget and the like.
+        seed: Base of the sampling seeds: that of sample g of task p is ``derive_seed(seed, p, g)``.
+        first_group: Number of the first group; the others count up.
+
+    Returns:
+        Episodes, [P][G].
+
+    Raises:
+        ConfigError: The environment went on after one completion.
+    """
+    asked = [_ask(policy, env, start) for start in starts]
+    prompts = [prompt for _, prompt in asked]
+    seeds = [[derive_seed(seed, p, g) for g in range(group_size)] for p in range(len(starts))]
+    completions = policy.sample(prompts, group_size, sampling, seeds)
+    return [
+        [
+            _judge(env, start, task, prompt, completion, seeds[p][g], first_group + p)
+            for g, completion in enumerate(completions[p])
+        ]
+        for p, (start, (task, prompt)) in enumerate(zip(starts, asked, strict=True))
+    ]
+
+
+def _ask(policy: Policy, env: gym.Env[str, str], start: Start) -> tuple[Task, Prompt]:
+    observation, info = start.reset(env)
+    messages = info.get("messages") or ({"role": "user", "content": observation},)
+    task_id = str(info.get("task_id", f"seed-{start.seed}"))
+    index = info.get("index", -1 if start.index is None else start.index)
+    task = Task(task_id, domain="", question=observation, reference=None, meta={"index": int(index)})
+    return task, policy.prompt(tuple(messages))
+
+
+def _judge(
+    env: gym.Env[str, str],
+    start: Start,
+    task: Task,
+    prompt: Prompt,
+    completion: Completion,
+    seed: int,
+    group_id: int,
+) -> Episode:
+    start.reset(env)
+    observation, total, terminated, truncated, info = env.step(completion.text)
+    if not (terminated or truncated):
+        raise ConfigError(
+            f"{env} went on after one completion; rollouts are single-turn: give an environment whose step ends "
+            "the episode"
+        )
+    verdict = _verdict(info, float(total))
+    cut = completion.finish == "length"
+    if cut and verdict.outcome is Outcome.NO_ANSWER:
+        verdict = Verdict.truncated(f"{verdict.reason} (the token budget of {len(completion.token_ids)} ran out)")
+    terms = {str(name): float(value) for name, value in dict(info.get("reward_terms", {})).items()}
+    turn = Turn(prompt, completion, observation, float(total))
+    reward = Reward(float(total), terms)
+    return Episode(task, seed, group_id, (turn,), verdict, reward, truncated=cut or bool(truncated))
+
+
+def _verdict(info: Mapping[str, Any], total: float) -> Verdict:
+    """The verdict that ``info`` carries; a plain environment's reward is read as right above 0."""
+    if "verdict" not in info:
+        outcome = Outcome.CORRECT if total > 0 else Outcome.WRONG
+        return Verdict(outcome, min(max(total, 0.0), 1.0), "", "reward: the environment gives no verdict")
+    spans = tuple(Span(*span) for span in info.get("spans", ()))
+    return Verdict(Outcome[info["verdict"]], float(info["score"]), str(info["extracted"]), str(info["reason"]), spans)
