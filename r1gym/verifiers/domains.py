@@ -1,0 +1,124 @@
+"""The table of domains, and the four public calls that dispatch on it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+from r1gym.errors import ConfigError, ReferenceRefusedError, unknown_name
+from r1gym.types import Task, Verdict
+from r1gym.verifiers.extract import MODES
+
+__all__ = ["DOMAINS", "Grader", "prepare", "verify", "verify_batch"]
+
+DOMAINS: dict[str, str] = {
+    "format": "r1gym.verifiers.format:prepare",
+    "math": "r1gym.verifiers.math:prepare",
+}
+"""Domain name → "module:function". The function takes (task, extraction, **options) and returns a Grader; its module is
+imported when the domain is first used."""
+
+
+class Grader(Protocol):
+    """A gold answer made ready once, to judge many completions: pure, picklable, thread-safe."""
+
+    def grade(self, completion: str) -> Verdict:
+        """The verdict on one completion; never raises, whatever the text."""
+        ...
+
+
+@lru_cache(maxsize=64)
+def _factory(domain: str) -> Callable[..., Grader]:
+    if domain not in DOMAINS:
+        raise unknown_name("domain", domain, DOMAINS)
+    module, _, function = DOMAINS[domain].partition(":")
+    factory: Callable[..., Grader] = getattr(importlib.import_module(module), function)
+    return factory
+
+
+def prepare(task: Task, *, extraction: str = "lenient", **options: Any) -> Grader:
+    """Make the grader of ``task``; its gold must earn CORRECT from it.
+
+    Args:
+        task: What is asked and its gold; ``task.domain`` picks the verifier.
+        extraction: How the final answer is found: "lenient", "strict:boxed", "strict:answer" or "strict:####".
+        **options: The domain's own options ("math": ``type``).
+
+    Raises:
+        ReferenceRefusedError: The gold does not parse, or its own verifier refuses it.
+        UnknownNameError: No such domain, extraction mode or option.
+    """
+    factory = _factory(task.domain)
+    if extraction not in MODES:
+        raise unknown_name("extraction", extraction, MODES)
+    return factory(task, extraction, **options)
+
+
+def _prepare_pair(domain: str, reference: Any, extraction: str, options: tuple[tuple[str, Any], ...]) -> Grader:
+    task = Task(id="", domain=domain, question="", reference=reference)
+    return prepare(task, extraction=extraction, **dict(options))
+
+
+_prepare_cached = lru_cache(maxsize=4096)(_prepare_pair)
+
+
+def _grader(domain: str, reference: Any, extraction: str, options: dict[str, Any]) -> Grader:
+    key = tuple(sorted(options.items()))
+    try:
+        hash((reference, key))
+    except TypeError:
+        return _prepare_pair(domain, reference, extraction, key)
+    return _prepare_cached(domain, reference, extraction, key)
+
+
+def verify(
+    completion: str, reference: Any = None, domain: str = "math", *, extraction: str = "lenient", **options: Any
+) -> Verdict:
+    """Judge one completion against a gold answer.
+
+    Returns:
+        The verdict; UNGRADABLE where the reference itself is refused.
+
+    Raises:
+        UnknownNameError: No such domain, extraction mode or option.
+    """
+    try:
+        grader = _grader(domain, reference, extraction, options)
+    except ReferenceRefusedError as error:
+        return Verdict.ungradable(f"reference_refused: {error}")
+    return grader.grade(completion)
+
+
+def verify_batch(
+    completions: Sequence[str],
+    references: Sequence[Any],
+    domain: str = "math",
+    *,
+    workers: int = 0,
+    extraction: str = "lenient",
+    **options: Any,
+) -> list[Verdict]:
+    """Judge ``completions[i]`` against ``references[i]``, in order.
+
+    Args:
+        completions: One text each.
+        references: One gold each; equal golds are read once.
+        domain: The verifier for all of them.
+        workers: Processes to share the work; 0 judges in this one.
+        extraction: As for ``prepare``.
+        **options: As for ``prepare``.
+    """
+    if len(completions) != len(references):
+        raise ConfigError(
+            f"expected as many references as completions, got {len(references)} and {len(completions)}: pass one each"
+        )
+    if workers <= 0 or len(completions) < 2:
+        return [
+            verify(completion, reference, domain, extraction=extraction, **options)
+            for completion, reference in zip(completions, references, strict=True)
+        ]
+    from r1gym.verifiers.fleet import verify_in_processes
+
+    return verify_in_processes(completions, references, domain, workers, {"extraction": extraction, **options})
