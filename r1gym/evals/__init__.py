@@ -1,0 +1,1 @@
+"""Measuring a policy: pass@k, cons@k, rates and their intervals, with every completion kept."""
