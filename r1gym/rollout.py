@@ -86,7 +86,8 @@ def rollout(
         starts: P tasks.
         group_size: G completions of each task.
         sampling: Temperature, budget and the like.
-        seed: Base of the sampling seeds: that of sample g of task p is ``derive_seed(seed, p, g)``.
+        seed: Base of the sampling seeds: that of sample g in group n is ``derive_seed(seed, n, g)``, so that a task's
+            completions do not hang on how tasks are dealt into calls.
         first_group: Number of the first group; the others count up.
 
     Returns:
@@ -97,7 +98,7 @@ def rollout(
     """
     asked = [_ask(policy, env, start) for start in starts]
     prompts = [prompt for _, prompt in asked]
-    seeds = [[derive_seed(seed, p, g) for g in range(group_size)] for p in range(len(starts))]
+    seeds = [[derive_seed(seed, first_group + p, g) for g in range(group_size)] for p in range(len(starts))]
     completions = policy.sample(prompts, group_size, sampling, seeds)
     return [
         [
