@@ -1,0 +1,98 @@
+"""Judged episodes as tensors: what the loss is computed on.
+
+Axes: P tasks, G completions of one task, B rows (one completion each), T tokens (prompt, then completion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from r1gym.types import Episode, Outcome
+
+__all__ = ["Batch", "rewards"]
+
+
+def rewards(groups_PG: Sequence[Sequence[Episode]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Total rewards [P, G], and which of them count [P, G] (all but UNGRADABLE)."""
+    totals = [[episode.reward.total for episode in group] for group in groups_PG]
+    valid = [[episode.verdict.outcome is not Outcome.UNGRADABLE for episode in group] for group in groups_PG]
+    return torch.tensor(totals, dtype=torch.float32), torch.tensor(valid, dtype=torch.bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows padded on the right with token 0; a row's tokens are those that the policy read and drew, unchanged."""
+
+    token_ids_BT: torch.Tensor
+    mask_BT: torch.Tensor
+    """True at completion tokens."""
+    logprobs_BT: torch.Tensor
+    """log π(token) as captured when the token was drawn, 0 outside the mask; the π_old of the ratio."""
+    advantages_B: torch.Tensor
+
+    @classmethod
+    def build(cls, groups_PG: Sequence[Sequence[Episode]], advantages_PG: torch.Tensor, keep_PG: torch.Tensor) -> Batch:
+        """The rows of ``groups_PG`` where ``keep_PG`` is True (and where anything was drawn), in order."""
+        episodes, advantages = [], []
+        for p, group in enumerate(groups_PG):
+            for g, episode in enumerate(group):
+                if bool(keep_PG[p, g]) and episode.turns[-1].completion.token_ids:
+                    episodes.append(episode)
+                    advantages.append(float(advantages_PG[p, g]))
+        width = max((len(_tokens(episode)) for episode in episodes), default=0)
+        token_ids_BT = torch.zeros(len(episodes), width, dtype=torch.long)
+        mask_BT = torch.zeros(len(episodes), width, dtype=torch.bool)
+        logprobs_BT = torch.zeros(len(episodes), width)
+        for row, episode in enumerate(episodes):
+            tokens, completion = _tokens(episode), episode.turns[-1].completion
+            start = len(tokens) - len(completion.token_ids)
+            token_ids_BT[row, : len(tokens)] = torch.tensor(tokens)
+            mask_BT[row, start : len(tokens)] = True
+            logprobs_BT[row, start : len(tokens)] = torch.tensor(completion.logprobs)
+        return cls(token_ids_BT, mask_BT, logprobs_BT, torch.tensor(advantages))
+
+    @property
+    def rows(self) -> int:
+        """Completions."""
+        return self.token_ids_BT.shape[0]
+
+    @property
+    def tokens(self) -> int:
+        """Completion tokens."""
+        return int(self.mask_BT.sum())
+
+    def take(self, rows: torch.Tensor) -> Batch:
+        """These rows, without the columns that only pad them."""
+        filled = (self.token_ids_BT[rows] != 0) | self.mask_BT[rows]
+        width = int(filled.any(dim=0).nonzero()[-1, 0]) + 1 if rows.numel() else 0
+        return Batch(
+            self.token_ids_BT[rows, :width],
+            self.mask_BT[rows, :width],
+            self.logprobs_BT[rows, :width],
+            self.advantages_B[rows],
+        )
+
+    def minibatches(self, count: int, seed: int) -> Iterator[Batch]:
+        """The rows in a seeded order, dealt into ``count`` parts of nearly equal size (fewer where rows are few)."""
+        generator = torch.Generator().manual_seed(seed)
+        for rows in torch.randperm(self.rows, generator=generator).tensor_split(min(count, max(self.rows, 1))):
+            if rows.numel():
+                yield self.take(rows)
+
+    def micro_batches(self, token_budget: int) -> Iterator[Batch]:
+        """Parts of at most ``token_budget`` tokens, padding included (but always a whole row), by length."""
+        lengths_B = self.mask_BT.shape[1] - self.mask_BT.flip(1).int().argmax(dim=1)
+        order = lengths_B.argsort(descending=True, stable=True)
+        start = 0
+        while start < self.rows:
+            size = max(token_budget // int(lengths_B[order[start]]), 1)
+            yield self.take(order[start : start + size])
+            start += size
+
+
+def _tokens(episode: Episode) -> tuple[int, ...]:
+    turn = episode.turns[-1]
+    return turn.prompt.token_ids + turn.completion.token_ids

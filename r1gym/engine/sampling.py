@@ -1,0 +1,77 @@
+"""Drawing tokens from logits, with a random stream of its own for every sequence.
+
+Axes: S slots (sequences being sampled), V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["draw", "uniform"]
+
+
+def uniform(seeds_S: torch.Tensor, counters_S: torch.Tensor) -> torch.Tensor:
+    """One float64 in [0, 1) a slot, a pure function of (seed, counter): SplitMix64 (Steele et al. 2014, fig. 16).
+
+    A sequence's draws thus do not depend on its neighbours, its slot or the order of work. int64 arithmetic wraps
+    around, which is what the generator needs; its logical right shifts are arithmetic shifts with the sign cut off.
+
+    Args:
+        seeds_S: int64, one a sequence.
+        counters_S: int64, how many tokens the sequence has drawn before.
+    """
+
+    def shift(x: torch.Tensor, bits: int) -> torch.Tensor:
+        return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+    x = seeds_S + (counters_S + 1) * -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed number
+    x = (x ^ shift(x, 30)) * -4658895280553007687  # 0xBF58476D1CE4E5B9
+    x = (x ^ shift(x, 27)) * -7723592293110705685  # 0x94D049BB133111EB
+    x = x ^ shift(x, 31)
+    return shift(x, 11).double() * 2.0**-53
+
+
+def draw(
+    logits_SV: torch.Tensor, uniform_S: torch.Tensor, temperature: float, top_p: float, top_k: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw a token a slot by inverting the cumulative distribution.
+
+    Args:
+        logits_SV: The model's logits.
+        uniform_S: A number in [0, 1) a slot.
+        temperature: Divides the logits; 0 takes the most probable token.
+        top_p: Mass of the most probable tokens that is kept.
+        top_k: Count of the most probable tokens that is kept; 0 keeps all.
+
+    Returns:
+        Token ids [S], and their log-probabilities [S] in nats at this temperature *before* top-p and top-k (at
+        temperature 1 where greedy): what the trainer computes again.
+    """
+    logprobs_SV = torch.log_softmax(logits_SV.float() / (temperature or 1.0), dim=-1)
+    if temperature == 0:
+        tokens_S = logits_SV.argmax(dim=-1)
+    else:
+        tokens_S = _invert(_keep(logprobs_SV.exp(), top_p, top_k), uniform_S)
+    return tokens_S, logprobs_SV.gather(1, tokens_S[:, None])[:, 0]
+
+
+def _keep(probs_SV: torch.Tensor, top_p: float, top_k: int) -> torch.Tensor:
+    """Zero all but the most probable tokens; the rest is not normalised again (``_invert`` scales)."""
+    if top_k:
+        kth_S1 = probs_SV.topk(min(top_k, probs_SV.shape[1]), dim=-1).values[:, -1:]
+        probs_SV = probs_SV.masked_fill(probs_SV < kth_S1, 0.0)
+    if top_p < 1:
+        sorted_SV, order_SV = probs_SV.sort(dim=-1, descending=True)
+        # The mass before a token decides: the token that crosses top_p is the last one kept.
+        before_SV = sorted_SV.cumsum(dim=-1) - sorted_SV
+        dropped_SV = before_SV >= top_p * sorted_SV.sum(dim=-1, keepdim=True)
+        probs_SV = torch.zeros_like(probs_SV).scatter(1, order_SV, sorted_SV.masked_fill(dropped_SV, 0.0))
+    return probs_SV
+
+
+def _invert(probs_SV: torch.Tensor, uniform_S: torch.Tensor) -> torch.Tensor:
+    cumulative_SV = probs_SV.double().cumsum(dim=-1)
+    total_S = cumulative_SV[:, -1]
+    # Strictly below the total, so that the first entry above it is a token with mass.
+    target_S = torch.minimum(uniform_S * total_S, torch.nextafter(total_S, torch.zeros_like(total_S)))
+    return torch.searchsorted(cumulative_SV, target_S[:, None], right=True)[:, 0]

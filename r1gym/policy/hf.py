@@ -1,0 +1,184 @@
+"""A transformers causal language model as a policy: trainer and sampler share one module.
+
+Axes: P prompts, G completions of one prompt, B rows, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from r1gym.engine.generate import generate
+from r1gym.engine.sampler import Request, Sampler, unsupported
+from r1gym.errors import ModelError, PromptTooLongError
+from r1gym.policy import tokens
+from r1gym.types import Completion, Message, Prompt
+
+if TYPE_CHECKING:
+    from r1gym.policy.protocol import Sampling
+
+__all__ = ["HFPolicy"]
+
+log = logging.getLogger(__name__)
+
+
+class HFPolicy:
+    """A ``transformers`` causal LM with its tokenizer.
+
+    Args:
+        model: Any ``AutoModelForCausalLM``.
+        tokenizer: Its tokenizer, with or without a chat template.
+        max_slots: Sequences sampled side by side.
+        wrap: What the training forward goes through, for example ``accelerator.prepare``; sampling uses the bare
+            model.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, max_slots: int = 256, wrap: Callable[[Any], Any] | None = None
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.stops = tokens.stop_ids(tokenizer, getattr(model, "generation_config", None))
+        self.forward = wrap(model) if wrap else model
+        self.model = model
+        self.version = 0
+        why = unsupported(model)
+        if why:
+            log.warning("sampling falls back to model.generate, which is slower: %s", why)
+        self._sampler = None if why else Sampler(model, self.stops, max_slots)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str,
+        *,
+        dtype: str = "float32",
+        device: str = "cpu",
+        max_slots: int = 256,
+        wrap: Callable[[Any], Any] | None = None,
+    ) -> HFPolicy:
+        """Load a folder, a ``.gguf`` file (with the ``gguf`` package) or a hub id.
+
+        Raises:
+            ModelError: Nothing loadable is there, or the dtype is unknown.
+        """
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        path = Path(name).expanduser()
+        where: dict[str, Any] = {"pretrained_model_name_or_path": str(path) if path.exists() else name}
+        if path.suffix == ".gguf" and path.is_file():
+            where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+        elif not path.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+            raise ModelError(f"no model at {name!r}: give a folder with config.json, a .gguf file, or a hub id")
+        if dtype not in ("float32", "bfloat16", "float16"):
+            raise ModelError(f"dtype must be float32, bfloat16 or float16, got {dtype!r}")
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(**where)
+            model = AutoModelForCausalLM.from_pretrained(**where, dtype=getattr(torch, dtype))
+        except (OSError, ValueError, ImportError, KeyError) as error:
+            raise ModelError(
+                f"cannot load the model {name!r}: {error}. Give a folder with config.json and a tokenizer, a .gguf "
+                "file (pip install gguf), or a hub id that can be reached"
+            ) from error
+        return cls(model.to(device), tokenizer, max_slots, wrap)
+
+    @property
+    def context(self) -> int:
+        """Most positions that the model can hold."""
+        return int(getattr(self.model.config.get_text_config(), "max_position_embeddings", 2**31))
+
+    def prompt(self, messages: Sequence[Message]) -> Prompt:
+        """Chat messages as token ids: through the chat template where there is one, else their plain contents."""
+        return Prompt(tuple(messages), tokens.encode(self.tokenizer, messages))
+
+    def sample(
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seeds: Sequence[Sequence[int]]
+    ) -> list[list[Completion]]:
+        """Draw ``group_size`` completions of each prompt, [P][G].
+
+        Raises:
+            PromptTooLongError: A prompt leaves no room for a single token in the model's context.
+            NumericalError: The model gave NaN.
+        """
+        requests = [
+            Request(prompt.token_ids, seed, self._budget(prompt, sampling))
+            for prompt, row in zip(prompts, seeds, strict=True)
+            for seed in row
+        ]
+        if self._sampler is not None:
+            samples = self._sampler.run(requests, sampling)
+        else:
+            samples = generate(self.model, requests, sampling, self.stops)
+        completions = [
+            Completion(
+                sample.token_ids,
+                sample.logprobs,
+                tokens.decode(self.tokenizer, sample.token_ids, self.stops),
+                sample.finish,
+                self.version,
+            )
+            for sample in samples
+        ]
+        return [completions[p * group_size : (p + 1) * group_size] for p in range(len(prompts))]
+
+    def _budget(self, prompt: Prompt, sampling: Sampling) -> int:
+        room = self.context - len(prompt.token_ids)
+        if room < 1:
+            raise PromptTooLongError(
+                f"a prompt has {len(prompt.token_ids)} tokens and the model's context holds {self.context}: leave "
+                f"long tasks out, or take a model with a longer context. It begins {str(prompt.messages[0])[:100]}"
+            )
+        return min(sampling.max_new_tokens, room)
+
+    def logprobs(self, token_ids_BT: torch.Tensor, mask_BT: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+        """Log-probabilities with gradient, [B, T] in nats; 0 where ``mask_BT`` is False.
+
+        Rows are padded on the right, so causal attention needs no padding mask. Logits are made only from the first
+        wanted token on.
+        """
+        device = self.model.device
+        token_ids_BT, mask_BT = token_ids_BT.to(device), mask_BT.to(device)
+        first = max(int(mask_BT.any(dim=0).nonzero()[0, 0]), 1) if bool(mask_BT.any()) else token_ids_BT.shape[1]
+        kept = token_ids_BT.shape[1] - first + 1
+        output = self.forward(input_ids=token_ids_BT, use_cache=False, logits_to_keep=kept)
+        # The logits at position t - 1 are those of token t.
+        logits_BTV = output.logits[:, :-1].float() / (temperature or 1.0)
+        targets_BT = token_ids_BT[:, first:]
+        logprobs_BT = -torch.nn.functional.cross_entropy(
+            logits_BTV.flatten(0, 1), targets_BT.flatten(), reduction="none"
+        ).view_as(targets_BT)
+        logprobs_BT = torch.where(mask_BT[:, first:], logprobs_BT, torch.zeros_like(logprobs_BT))
+        return torch.nn.functional.pad(logprobs_BT, (first, 0))
+
+    def parameters(self) -> Iterable[torch.nn.Parameter]:
+        """Parameters that learn."""
+        return (parameter for parameter in self.model.parameters() if parameter.requires_grad)
+
+    def sync(self) -> int:
+        """Count a new version; the sampler reads the trainer's own weights, so nothing is copied."""
+        self.version += 1
+        return self.version
+
+    def frozen(self) -> HFPolicy:
+        """A copy with its own, fixed weights."""
+        model = copy.deepcopy(self.model).requires_grad_(False)
+        return HFPolicy(model, self.tokenizer)
+
+    def save(self, path: Path) -> None:
+        """Write model and tokenizer in transformers' own format (safetensors)."""
+        self.model.save_pretrained(path)
+        self.tokenizer.save_pretrained(path)
+
+    def load(self, path: Path) -> None:
+        """Read the weights of ``path`` into the model in place, so that optimizer and sampler keep their tensors."""
+        from transformers import AutoModelForCausalLM
+
+        try:
+            stored = AutoModelForCausalLM.from_pretrained(path, dtype=self.model.dtype)
+            self.model.load_state_dict(stored.state_dict())
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ModelError(f"the checkpoint in {path} does not fit this model: {error}") from error
