@@ -1,0 +1,90 @@
+"""Every environment id in one table; registration, ``python -m r1gym.envs`` and the tests read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["CATALOG", "Entry", "entry_of_source", "register_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One id and the facts that a user chooses by."""
+
+    id: str
+    source: str
+    """Name of the task set in ``r1gym.tasks.registry``."""
+    family: str
+    split: str
+    """The default split."""
+    template: str
+    """The default prompt template."""
+    sizes: tuple[tuple[str, int], ...]
+    """Rows of each split of the set as published; 0 where it could not be counted here. Generated sets repeat."""
+    about: str
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits, "sample" included."""
+        names = tuple(name for name, _ in self.sizes)
+        return names if "sample" in names else (*names, "sample")
+
+
+GENERATED = (("train", 1_000_000), ("test", 10_000), ("sample", 10))
+
+CATALOG: tuple[Entry, ...] = (
+    Entry(
+        "r1/MATH500-v0", "math500", "competition math", "test", "boxed", (("test", 500),),
+        "MATH-500, held-out problems of MATH",
+    ),
+    Entry(
+        "r1/MATH-v0", "math", "competition math", "train", "boxed", (("train", 0),),
+        "MATH, the training split",
+    ),
+    Entry(
+        "r1/AIME2024-v0", "aime2024", "competition math", "test", "boxed", (("test", 30),),
+        "AIME I and II of 2024",
+    ),
+    Entry(
+        "r1/AIME2025-v0", "aime2025", "competition math", "test", "boxed", (("test", 30),),
+        "AIME I and II of 2025",
+    ),
+    Entry(
+        "r1/AIME2026-v0", "aime2026", "competition math", "test", "boxed", (("test", 30),),
+        "AIME I and II of 2026",
+    ),
+    Entry(
+        "r1/AIME-v0", "aime", "competition math", "train", "boxed", (("train", 975),),
+        "AIME of 1983 to 2023",
+    ),
+    Entry(
+        "r1/GSM8K-v0", "gsm8k", "word problems", "train", "boxed", (("train", 0), ("test", 1319)),
+        "GSM8K, grade-school word problems",
+    ),
+    Entry(
+        "r1/Arithmetic-v0", "arithmetic", "generated", "train", "none", GENERATED,
+        "sums, differences, products; dials digits, operations, depth, style",
+    ),
+    Entry(
+        "r1/Countdown-v0", "countdown", "generated", "train", "think-answer", GENERATED,
+        "reach a target from given numbers; dials numbers, max_number, max_target",
+    ),
+)  # fmt: skip
+
+
+def entry_of_source(source: str) -> Entry | None:
+    """The entry whose task set is ``source``; None where no id uses it."""
+    return next((entry for entry in CATALOG if entry.source == source), None)
+
+
+def register_all() -> None:
+    """Register every id with Gymnasium, by strings: nothing of an environment is imported until one is made."""
+    from gymnasium.envs.registration import register, registry
+
+    for entry in CATALOG:
+        if entry.id not in registry:
+            register(
+                id=entry.id,
+                entry_point="r1gym.envs.reasoning:ReasoningEnv",
+                kwargs={"source": entry.source, "split": entry.split, "template": entry.template},
+            )

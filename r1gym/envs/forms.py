@@ -1,0 +1,32 @@
+"""What the reward term "format" looks at: whether a completion has the answer form that its prompt declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from r1gym.types import Task, Verdict
+from r1gym.verifiers import Grader, prepare
+from r1gym.verifiers.extract import extract
+
+__all__ = ["form_grader"]
+
+
+@dataclass(frozen=True, slots=True)
+class StrictForm:
+    """Satisfied where the extraction ``mode`` finds an answer, right or wrong."""
+
+    mode: str
+
+    def grade(self, completion: str) -> Verdict:
+        """CORRECT where an answer stands in the declared form."""
+        found = extract(completion, self.mode)
+        if found.parts:
+            return Verdict.correct(", ".join(found.parts), f"format: an answer in the form {self.mode!r}")
+        return Verdict.wrong("", f"format: {found.detail}")
+
+
+def form_grader(form: str) -> Grader:
+    """The judge of ``form``: "think-answer", or a strict extraction mode."""
+    if form.startswith("strict:"):
+        return StrictForm(form)
+    return prepare(Task(id="", domain="format", question="", reference=None))

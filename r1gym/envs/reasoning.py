@@ -1,0 +1,298 @@
+"""ReasoningEnv: one question, one completion, one rule-based verdict, as a Gymnasium environment."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.error import ResetNeeded
+
+from r1gym import rewards as reward_terms
+from r1gym.envs.catalog import entry_of_source
+from r1gym.envs.forms import form_grader
+from r1gym.envs.refused import REFUSED
+from r1gym.envs.spaces import AnyText
+from r1gym.errors import ActionError, ConfigError, DataError, ReferenceRefusedError, unknown_name
+from r1gym.prompts import template_named
+from r1gym.tasks import loading
+from r1gym.tasks.procedural import SIZES, ProceduralSource
+from r1gym.tasks.registry import source_named
+from r1gym.tasks.taskset import TaskSet
+from r1gym.types import Reward, Task, Verdict
+from r1gym.verifiers import Grader, prepare
+from r1gym.verifiers.extract import MODES
+
+__all__ = ["ReasoningEnv"]
+
+logger = logging.getLogger(__name__)
+
+MAX_CHARACTERS = 2**22
+"""Bound of both spaces; verifiers look at no more of a completion than this."""
+MAX_GRADERS = 1024
+"""Prepared golds an environment keeps, so that the completions of a group share one."""
+MAX_DRAWS = 1000
+"""Draws without a usable reference before a task set counts as broken."""
+OPTIONS = ("index", "task_id")
+
+_accepted: weakref.WeakSet[TaskSet] = weakref.WeakSet()
+"""Files of users whose golds have all been accepted by their verifier."""
+
+
+class ReasoningEnv(gym.Env[str, str]):
+    """Answer one question with one completion.
+
+    ## Description
+    `reset` asks a question; `step` takes the whole completion as text, judges it by rules, pays, and ends the episode.
+
+    ## Action Space
+    Any text: `AnyText`. Garbage is judged like everything else and never raises; anything but a `str` is an
+    `ActionError`.
+
+    ## Observation Space
+    Any text: after `reset` the user's text, template applied, no chat markup; after `step` the empty string.
+
+    ## Rewards
+    The sum of weight × term over the terms of `rewards`, each term in [0, 1]. By default 1.0 where the final answer is
+    right and 0.0 otherwise. All terms are computed and stand in `info["reward_terms"]`, weighted or not.
+
+    ## Starting State
+    A task drawn from `np_random`, or the one that `reset(options={"index": i})` or `{"task_id": ...}` pins; `index` is
+    the row number in file order, from 0. Tasks whose reference the verifier refuses are not drawn.
+
+    ## Episode End
+    Every step terminates; no step truncates.
+
+    ## Information
+    After `reset`: `task_id`, `index`, `template`, `messages` (the chat), `group_id` (0: an environment alone has one
+    group). After `step`: `verdict` (CORRECT, WRONG, NO_ANSWER or UNGRADABLE), `score`, `reward_terms`, `extracted`
+    ("" for none), `reason` ("rule: text"), `task_id`, `spans` (tuples of start, end, term, value; in characters).
+    UNGRADABLE means that we could not judge: leave that sample out of the loss.
+
+    ## Arguments
+    - `split`: "train", "test" or "sample" (about ten problems of our own); those that the set has.
+    - `data`: a JSON-lines file (`.gz` too) with the set's own fields, used instead of the set.
+    - `template`: a name of `r1gym.prompts.TEMPLATES`.
+    - `extraction`: "lenient", "strict:boxed", "strict:answer", "strict:####", or "template": the strict mode of the
+      answer form that the template declares.
+    - `rewards`: weight by term name, for example `{"accuracy": 1.0, "format": 0.1}`.
+    - `render_mode`: "ansi" (render returns the text) or "human" (it is printed).
+    - generated sets also take `task_seed` and their dials, for example `digits`, `operations`, `depth`, `style`.
+
+    ```python
+    import gymnasium as gym, r1gym
+    env = gym.make("r1/Arithmetic-v0", digits=2)
+    ```
+
+    The constructor reads no task and never touches the network; the first `reset` does.
+
+    ## Version History
+    * v0: initial version. Scores may still move until 1.0 of the package; afterwards a change bumps the version.
+    """
+
+    metadata = {"render_modes": ["ansi", "human"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        split: str | None = None,
+        data: str | None = None,
+        template: str | None = None,
+        extraction: str = "lenient",
+        rewards: Mapping[str, float] | None = None,
+        render_mode: str | None = None,
+        task_seed: int = 0,
+        **dials: Any,
+    ) -> None:
+        """Check every option; ``source`` is a task set of ``r1gym.tasks.registry``.
+
+        Raises:
+            UnknownNameError: An option, or the value of one, that is not in its table.
+            ConfigError: A value that cannot work.
+        """
+        entry = entry_of_source(source)
+        self.source = source_named(source)
+        self.split = split or (entry.split if entry else "train")
+        self.template = template_named(template or (entry.template if entry else "boxed"))
+        if extraction != "template" and extraction not in MODES:
+            raise unknown_name("extraction", extraction, (*MODES, "template"))
+        self.extraction = self.template.extraction if extraction == "template" else extraction
+        self.weights = reward_terms.check_weights(rewards)
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise unknown_name("render_mode", render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self.data = None if data is None else str(data)
+        self._configure(task_seed, dials)
+        self.observation_space = AnyText(MAX_CHARACTERS)
+        self.action_space = AnyText(MAX_CHARACTERS)
+        self._form = form_grader(self.template.form)
+        self._tasks: TaskSet | None = None
+        self._gradable: Sequence[int] = ()
+        self._graders: dict[int, Grader | str] = {}
+        self._index = -1
+        self._task: Task | None = None
+        self._over = False
+        self._shown = ""
+
+    def _configure(self, task_seed: int, dials: dict[str, Any]) -> None:
+        self.task_seed = task_seed
+        self.config: Any = None
+        common = ("data", "extraction", "render_mode", "rewards", "split", "template")
+        if isinstance(self.source, ProceduralSource):
+            known = (*common, "task_seed", *self.source.dials())
+            for name in dials:
+                if name not in known:
+                    raise unknown_name(f"option of {self.source.title}", name, known)
+            self.config = self.source.configure(dials)
+            if self.data is not None:
+                raise ConfigError(f"{self.source.title} is generated and reads no file: leave data= out")
+            if self.split not in SIZES:
+                raise unknown_name(f"split of {self.source.title}", self.split, SIZES)
+            self.source.tasks(self.config, self.split, task_seed)  # cheap: checks the seed
+            return
+        for name in dials:
+            raise unknown_name(f"option of {self.source.title}", name, common)
+        loading.check_split(self.source, self.split)
+
+    @property
+    def tasks(self) -> TaskSet:
+        """The task set, read when first asked for; ``tasks[i]`` is what ``reset(options={"index": i})`` pins."""
+        if self._tasks is None:
+            self._tasks, self._gradable = self._load()
+        return self._tasks
+
+    @property
+    def gradable(self) -> Sequence[int]:
+        """Indices of the tasks whose reference is not known to be refused: what sampling draws from."""
+        if self._tasks is None:
+            self._tasks, self._gradable = self._load()
+        return self._gradable
+
+    def _load(self) -> tuple[TaskSet, Sequence[int]]:
+        if isinstance(self.source, ProceduralSource):
+            tasks = self.source.tasks(self.config, self.split, self.task_seed)
+            return tasks, range(len(tasks))
+        tasks = loading.load(self.source, self.split, self.data)
+        if self.data is not None:
+            self._accept(tasks)
+            return tasks, range(len(tasks))
+        refused = REFUSED.get(self.source.name, frozenset())
+        gradable = [index for index, task in enumerate(tasks) if task.id not in refused]
+        if len(gradable) < len(tasks):
+            logger.info("%s: %d refused references are not drawn", tasks, len(tasks) - len(gradable))
+        return tasks, gradable
+
+    def _accept(self, tasks: TaskSet) -> None:
+        """ReferenceRefusedError, with file and line, for the first gold of a user's file that its verifier refuses."""
+        if tasks in _accepted:
+            return
+        for index, task in enumerate(tasks):
+            try:
+                prepare(task, extraction=self.extraction)
+            except ReferenceRefusedError as error:
+                raise ReferenceRefusedError(f"{tasks.origin}, line {tasks.line_of(index)}: {error}") from error
+        _accepted.add(tasks)
+
+    def _grader(self, index: int) -> Grader | str:
+        """The prepared gold of a task, or why it was refused."""
+        if index not in self._graders:
+            if len(self._graders) >= MAX_GRADERS:
+                self._graders.clear()
+            task = self.tasks.at(index)
+            try:
+                self._graders[index] = prepare(task, extraction=self.extraction)
+            except ReferenceRefusedError as error:
+                logger.warning("%s: the reference of task %s is refused: %s", self.tasks, task.id, error)
+                self._graders[index] = str(error)
+        return self._graders[index]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Ask a question.
+
+        Raises:
+            DataNotFoundError: The task set is nowhere at hand; the message names the command that fetches it.
+            ConfigError: ``options`` pins no task of this set.
+        """
+        super().reset(seed=seed)
+        self._index = self._choose(options or {})
+        self._task = task = self.tasks.at(self._index)
+        self._over = False
+        text = self.template.user_text(task.question)
+        self._shown = text
+        if self.render_mode == "human":
+            print(text)
+        return text, {
+            "task_id": task.id,
+            "index": self._index,
+            "template": self.template.name,
+            "messages": [dict(message) for message in self.template.messages(task.question)],
+            "group_id": 0,
+        }
+
+    def _choose(self, options: Mapping[str, Any]) -> int:
+        for name in options:
+            if name not in OPTIONS:
+                raise unknown_name("option of reset", name, OPTIONS)
+        if len(options) > 1:
+            raise ConfigError(f"reset takes index or task_id, got both: {dict(options)!r:.200}")
+        if "index" in options:
+            self.tasks.at(options["index"])
+            return int(options["index"])
+        if "task_id" in options:
+            return self.tasks.index_of(options["task_id"])
+        gradable = self.gradable
+        if isinstance(self.source, ProceduralSource):  # the reference is right by construction
+            return int(self.np_random.integers(len(gradable)))
+        for _ in range(MAX_DRAWS if gradable else 0):
+            index = gradable[int(self.np_random.integers(len(gradable)))]
+            if not isinstance(self._grader(index), str):
+                return index
+        raise DataError(f"the verifier refuses every reference of {self.tasks}")
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Judge one completion; the episode ends.
+
+        Raises:
+            ActionError: ``action`` is not text.
+            ResetNeeded: There is no question to answer.
+        """
+        if not isinstance(action, str):
+            raise ActionError(f"an action is the whole completion as str, got {type(action).__name__} {action!r:.60}")
+        if self._task is None or self._over:
+            state = "the episode is over" if self._over else "no question has been asked"
+            raise ResetNeeded(f"{state}: call env.reset() before env.step()")
+        self._over = True
+        verdict, reward = self._judge(action)
+        self._shown += f"\n\n{action}\n\n{verdict.outcome.name}  reward {reward.total:g}  {verdict.reason}"
+        if self.render_mode == "human":
+            print(self._shown[len(self.template.user_text(self._task.question)) :])
+        info = {
+            "verdict": verdict.outcome.name,
+            "score": float(verdict.score),
+            "reward_terms": dict(reward.terms),
+            "extracted": verdict.extracted,
+            "reason": verdict.reason,
+            "task_id": self._task.id,
+            "spans": [(span.start, span.end, span.term, span.value) for span in verdict.spans],
+        }
+        return "", reward.total, True, False, info
+
+    def _judge(self, completion: str) -> tuple[Verdict, Reward]:
+        grader = self._grader(self._index)
+        if isinstance(grader, str):
+            verdict = Verdict.ungradable(f"reference_refused: {grader}")
+        else:
+            verdict = grader.grade(completion)
+        verdicts = {"accuracy": verdict, "format": self._form.grade(completion)}
+        return verdict, reward_terms.combine(verdicts, self.weights)
+
+    def render(self) -> str | None:
+        """The episode so far as text in mode "ansi"; in mode "human" it has been printed already."""
+        return self._shown if self.render_mode == "ansi" else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What can be had again stays behind: worker processes read the shared rows themselves.
+        return {**self.__dict__, "_tasks": None, "_gradable": (), "_graders": {}}

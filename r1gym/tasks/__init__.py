@@ -1,0 +1,1 @@
+"""Sources of tasks: one a file, row → Task; this room never judges an answer."""

@@ -1,0 +1,114 @@
+"""Fetching a task set from the Hugging Face hub over plain HTTP, into the cache; nothing else touches the network."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from r1gym.errors import DataError, R1GymError, missing_extra
+from r1gym.tasks import fingerprint
+from r1gym.tasks.jsonl import parse_rows
+from r1gym.tasks.source import HubFile, Row, Source
+
+__all__ = ["HubUnreachableError", "fetch", "url_of"]
+
+TIMEOUT_S = 5.0
+"""Seconds to wait for the hub to connect, and for each block of an answer."""
+MAX_BYTES = 256 * 2**20
+"""More than any of our sets; a larger answer is not one of them."""
+
+
+class HubUnreachableError(R1GymError, OSError):
+    """The hub did not give the file: no network, no such file, or told to stay offline."""
+
+
+def url_of(location: HubFile) -> str:
+    """The address of a file; HF_ENDPOINT overrides the public hub, as in Hugging Face's own libraries."""
+    endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    return f"{endpoint}/datasets/{location.repo}/resolve/main/{urllib.parse.quote(location.path)}"
+
+
+def fetch(source: Source, split: str, folder: Path) -> Path:
+    """Fetch one split, check it, and keep it as JSON lines in ``folder`` under the split's first file name.
+
+    Raises:
+        HubUnreachableError: The hub could not be asked, or has no such file.
+        DataError: What came is not the canonical set, or not rows of it.
+        MissingExtraError: The hub keeps the set as parquet and pyarrow is not installed.
+    """
+    location = source.splits[split].hub
+    if location is None:
+        raise HubUnreachableError(f"no copy of {source.title} ({split}) is known on the hub")
+    if location.path.endswith(".parquet"):
+        _pyarrow()  # before the download: the error should not cost one
+    url = url_of(location)
+    body = _download(url)
+    fields = _from_parquet(body, url) if location.path.endswith(".parquet") else _from_jsonl(body, url)
+    tasks = [source.parse(Row(row, url, n + 1), split, n) for n, row in enumerate(fields)]
+    if not tasks:
+        raise DataError(f"{url} holds no row")
+    if location.fingerprint is not None:
+        fingerprint.check(tasks, location.fingerprint, url)
+    target = folder / source.splits[split].files[0].name
+    write_rows(fields, target)
+    return target
+
+
+def write_rows(rows: list[dict[str, Any]], target: Path) -> None:
+    """Write ``rows`` as JSON lines to ``target`` in one step, so that a reader never sees half a file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=target.parent, delete=False) as file:
+        file.write(text)
+    os.replace(file.name, target)
+
+
+def _download(url: str) -> bytes:
+    if os.environ.get("HF_HUB_OFFLINE", "").strip().upper() in {"1", "ON", "YES", "TRUE"}:
+        raise HubUnreachableError("HF_HUB_OFFLINE is set")
+    request = urllib.request.Request(url, headers={"User-Agent": "r1gym"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            body: bytes = answer.read(MAX_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        with error:  # an HTTPError is an open answer too
+            raise HubUnreachableError(f"{url}: HTTP {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        cause = getattr(error, "reason", error)
+        raise HubUnreachableError(f"{url}: {cause}") from error
+    if len(body) > MAX_BYTES:
+        raise DataError(f"{url} is larger than {MAX_BYTES} bytes: not the expected set")
+    return body
+
+
+def _from_jsonl(body: bytes, url: str) -> list[dict[str, Any]]:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{url} is not UTF-8 at byte {error.start}") from error
+    return [dict(row.fields) for row in parse_rows(text, url)]
+
+
+def _from_parquet(body: bytes, url: str) -> list[dict[str, Any]]:
+    pyarrow = _pyarrow()
+    try:
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(pyarrow.BufferReader(body)).to_pylist()
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{url} is not a parquet file: {error}") from error
+    return rows
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise missing_extra("pyarrow (the hub keeps this set as parquet)", "data") from error
+    return pyarrow

@@ -1,0 +1,150 @@
+"""Where the rows of a task set come from: data=, the folder R1GYM_DATA, the cache, then the hub, in this order."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from importlib import resources
+from pathlib import Path
+
+from r1gym.errors import ConfigError, DataNotFoundError, unknown_name
+from r1gym.tasks import fingerprint, hub
+from r1gym.tasks.jsonl import parse_rows, read_rows
+from r1gym.tasks.source import DataFile, Fingerprint, Row, Source
+from r1gym.tasks.taskset import StoredTaskSet, TaskSet
+
+__all__ = ["cache_dir", "check_split", "load", "split_names"]
+
+SAMPLE = "sample"
+"""The split of about ten problems of our own that ships with the package; used only when asked for."""
+
+_loaded: dict[tuple[object, ...], StoredTaskSet] = {}
+_lock = threading.Lock()
+
+
+def cache_dir() -> Path:
+    """The folder of fetched and imported sets: R1GYM_CACHE, else the platform's place for caches."""
+    override = os.environ.get("R1GYM_CACHE")
+    if override:
+        return Path(override).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "r1gym"
+
+
+def split_names(source: Source) -> tuple[str, ...]:
+    """The splits of ``source``, "sample" last."""
+    return (*source.splits, SAMPLE)
+
+
+def check_split(source: Source, split: str) -> None:
+    """UnknownNameError, with the near miss, if ``source`` has no such split."""
+    if split not in split_names(source):
+        raise unknown_name(f"split of {source.title}", split, split_names(source))
+
+
+def load(source: Source, split: str, data: str | None = None) -> TaskSet:
+    """The tasks of one split; the rows are read once and shared by all callers in this process.
+
+    Args:
+        source: What to load.
+        split: One of ``split_names(source)``. With ``data`` it only names the split.
+        data: A JSON-lines file (``.gz`` is unpacked) with the set's own fields, used instead of the set.
+
+    Raises:
+        DataNotFoundError: The set is in none of the places looked at.
+        DataError: A file was found but is not the canonical set of its name.
+        RowError: A row lacks a field or has one of the wrong type.
+    """
+    check_split(source, split)
+    if data is not None:
+        path = Path(data).expanduser()
+        if not path.is_file():
+            raise DataNotFoundError(f"data={str(data)!r}: there is no such file")
+        return _read(source, split, path, None)
+    if split == SAMPLE:
+        return _read_sample(source)
+    found = _find(source, split)
+    if isinstance(found, tuple):
+        return _read(source, split, *found)
+    raise DataNotFoundError(_not_found(source, split, found))
+
+
+def _find(source: Source, split: str) -> tuple[Path, Fingerprint | None] | list[str]:
+    """The file of a split and the fingerprint it must have, or a line for each place that has none."""
+    looked: list[str] = []
+    folder = os.environ.get("R1GYM_DATA")
+    if folder:
+        root = Path(folder).expanduser()
+        if not root.is_dir():
+            raise ConfigError(f"R1GYM_DATA={folder!r} is not a folder")
+        here = _in_folder(root, source.splits[split].files)
+        if here:
+            return here
+    looked.append(f"R1GYM_DATA ({folder or 'not set'})")
+    cached = _in_folder(cache_dir(), source.splits[split].files)
+    if cached:
+        return cached
+    looked.append(f"cache ({cache_dir()})")
+    location = source.splits[split].hub
+    if location is None:
+        looked.append("hub (no copy of this set is known there)")
+        return looked
+    try:
+        return hub.fetch(source, split, cache_dir()), location.fingerprint
+    except hub.HubUnreachableError as error:
+        looked.append(f"hub ({error})")
+    return looked
+
+
+def _in_folder(folder: Path, files: tuple[DataFile, ...]) -> tuple[Path, Fingerprint | None] | None:
+    for file in files:
+        for name in (file.name, f"{file.name}.gz"):
+            if (folder / name).is_file():
+                return folder / name, file.fingerprint
+    return None
+
+
+def _not_found(source: Source, split: str, looked: list[str]) -> str:
+    names = " or ".join(file.name for file in source.splits[split].files)
+    option = "" if len(source.splits) == 1 else f" --split {split}"
+    if source.splits[split].hub is None:
+        remedy = f"put it there, or run: python -m r1gym.tasks import {source.name} FILE{option}"
+    else:
+        remedy = f"with a network, run: python -m r1gym.tasks fetch {source.name}{option}"
+    return (
+        f"{source.title} ({split}) was not found. Looked for {names} in {'; '.join(looked)}. "
+        f"To get it, {remedy}. For a try-out without it, use split='sample'"
+    )
+
+
+def _read(source: Source, split: str, path: Path, expected: Fingerprint | None) -> StoredTaskSet:
+    stat = path.stat()
+    key = (source.name, split, str(path.resolve()), stat.st_mtime_ns, stat.st_size, expected)
+    with _lock:
+        if key not in _loaded:
+            taskset = _build(source, split, read_rows(path), str(path))
+            if expected is not None:
+                fingerprint.check(taskset, expected, str(path))
+            _loaded[key] = taskset
+        return _loaded[key]
+
+
+def _read_sample(source: Source) -> StoredTaskSet:
+    key = (source.name, SAMPLE)
+    with _lock:
+        if key not in _loaded:
+            name = f"samples/{source.name}.jsonl"
+            text = resources.files("r1gym.tasks").joinpath(name).read_text(encoding="utf-8")
+            _loaded[key] = _build(source, SAMPLE, list(parse_rows(text, name)), "our own sample")
+        return _loaded[key]
+
+
+def _build(source: Source, split: str, rows: list[Row], origin: str) -> StoredTaskSet:
+    tasks = [source.parse(row, split, index) for index, row in enumerate(rows)]
+    return StoredTaskSet(source.name, split, tasks, origin, [row.line for row in rows])
