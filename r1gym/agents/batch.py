@@ -76,11 +76,10 @@ class Batch:
         )
 
     def minibatches(self, count: int, seed: int) -> Iterator[Batch]:
-        """The rows in a seeded order, dealt into ``count`` parts of nearly equal size (fewer where rows are few)."""
+        """The rows in a seeded order, dealt into ``count`` parts of nearly equal size (empty ones where rows lack)."""
         generator = torch.Generator().manual_seed(seed)
-        for rows in torch.randperm(self.rows, generator=generator).tensor_split(min(count, max(self.rows, 1))):
-            if rows.numel():
-                yield self.take(rows)
+        for rows in torch.randperm(self.rows, generator=generator).tensor_split(count):
+            yield self.take(rows)
 
     def micro_batches(self, token_budget: int) -> Iterator[Batch]:
         """Parts of at most ``token_budget`` tokens, padding included (but always a whole row), by length."""

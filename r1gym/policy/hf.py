@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,16 +34,11 @@ class HFPolicy:
         model: Any ``AutoModelForCausalLM``.
         tokenizer: Its tokenizer, with or without a chat template.
         max_slots: Sequences sampled side by side.
-        wrap: What the training forward goes through, for example ``accelerator.prepare``; sampling uses the bare
-            model.
     """
 
-    def __init__(
-        self, model: Any, tokenizer: Any, max_slots: int = 256, wrap: Callable[[Any], Any] | None = None
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: Any, max_slots: int = 256) -> None:
         self.tokenizer = tokenizer
         self.stops = tokens.stop_ids(tokenizer, getattr(model, "generation_config", None))
-        self.forward = wrap(model) if wrap else model
         self.model = model
         self.version = 0
         why = unsupported(model)
@@ -53,13 +48,7 @@ class HFPolicy:
 
     @classmethod
     def from_pretrained(
-        cls,
-        name: str,
-        *,
-        dtype: str = "float32",
-        device: str = "cpu",
-        max_slots: int = 256,
-        wrap: Callable[[Any], Any] | None = None,
+        cls, name: str, *, dtype: str = "float32", device: str | torch.device = "cpu", max_slots: int = 256
     ) -> HFPolicy:
         """Load a folder, a ``.gguf`` file (with the ``gguf`` package) or a hub id.
 
@@ -84,7 +73,7 @@ class HFPolicy:
                 f"cannot load the model {name!r}: {error}. Give a folder with config.json and a tokenizer, a .gguf "
                 "file (pip install gguf), or a hub id that can be reached"
             ) from error
-        return cls(model.to(device), tokenizer, max_slots, wrap)
+        return cls(model.to(device), tokenizer, max_slots)
 
     @property
     def context(self) -> int:
@@ -144,7 +133,7 @@ class HFPolicy:
         token_ids_BT, mask_BT = token_ids_BT.to(device), mask_BT.to(device)
         first = max(int(mask_BT.any(dim=0).nonzero()[0, 0]), 1) if bool(mask_BT.any()) else token_ids_BT.shape[1]
         kept = token_ids_BT.shape[1] - first + 1
-        output = self.forward(input_ids=token_ids_BT, use_cache=False, logits_to_keep=kept)
+        output = self.model(input_ids=token_ids_BT, use_cache=False, logits_to_keep=kept)
         # The logits at position t - 1 are those of token t.
         logits_BTV = output.logits[:, :-1].float() / (temperature or 1.0)
         targets_BT = token_ids_BT[:, first:]
