@@ -19,8 +19,10 @@ class Entry:
     """The default split."""
     template: str
     """The default prompt template."""
-    sizes: tuple[tuple[str, int], ...]
-    """Rows of each split of the set as published; 0 where it could not be counted here. Generated sets repeat."""
+    verifier: str
+    """The domain that judges it."""
+    sizes: tuple[tuple[str, int | None], ...]
+    """Tasks of each split as published; None where the whole set could not be counted here."""
     about: str
 
     @property
@@ -30,43 +32,43 @@ class Entry:
         return names if "sample" in names else (*names, "sample")
 
 
-GENERATED = (("train", 1_000_000), ("test", 10_000), ("sample", 10))
+GENERATED: tuple[tuple[str, int | None], ...] = (("train", 1_000_000), ("test", 10_000), ("sample", 10))
 
 CATALOG: tuple[Entry, ...] = (
     Entry(
-        "r1/MATH500-v0", "math500", "competition math", "test", "boxed", (("test", 500),),
+        "r1/MATH500-v0", "math500", "competition math", "test", "boxed", "math", (("test", 500),),
         "MATH-500, held-out problems of MATH",
     ),
     Entry(
-        "r1/MATH-v0", "math", "competition math", "train", "boxed", (("train", 0),),
+        "r1/MATH-v0", "math", "competition math", "train", "boxed", "math", (("train", None),),
         "MATH, the training split",
     ),
     Entry(
-        "r1/AIME2024-v0", "aime2024", "competition math", "test", "boxed", (("test", 30),),
+        "r1/AIME2024-v0", "aime2024", "competition math", "test", "boxed", "math", (("test", 30),),
         "AIME I and II of 2024",
     ),
     Entry(
-        "r1/AIME2025-v0", "aime2025", "competition math", "test", "boxed", (("test", 30),),
+        "r1/AIME2025-v0", "aime2025", "competition math", "test", "boxed", "math", (("test", 30),),
         "AIME I and II of 2025",
     ),
     Entry(
-        "r1/AIME2026-v0", "aime2026", "competition math", "test", "boxed", (("test", 30),),
+        "r1/AIME2026-v0", "aime2026", "competition math", "test", "boxed", "math", (("test", 30),),
         "AIME I and II of 2026",
     ),
     Entry(
-        "r1/AIME-v0", "aime", "competition math", "train", "boxed", (("train", 975),),
+        "r1/AIME-v0", "aime", "competition math", "train", "boxed", "math", (("train", 975),),
         "AIME of 1983 to 2023",
     ),
     Entry(
-        "r1/GSM8K-v0", "gsm8k", "word problems", "train", "boxed", (("train", 0), ("test", 1319)),
+        "r1/GSM8K-v0", "gsm8k", "word problems", "train", "boxed", "math", (("train", None), ("test", 1319)),
         "GSM8K, grade-school word problems",
     ),
     Entry(
-        "r1/Arithmetic-v0", "arithmetic", "generated", "train", "none", GENERATED,
+        "r1/Arithmetic-v0", "arithmetic", "generated", "train", "none", "math", GENERATED,
         "sums, differences, products; dials digits, operations, depth, style",
     ),
     Entry(
-        "r1/Countdown-v0", "countdown", "generated", "train", "think-answer", GENERATED,
+        "r1/Countdown-v0", "countdown", "generated", "train", "think-answer", "countdown", GENERATED,
         "reach a target from given numbers; dials numbers, max_number, max_target",
     ),
 )  # fmt: skip
@@ -86,5 +88,6 @@ def register_all() -> None:
             register(
                 id=entry.id,
                 entry_point="r1gym.envs.reasoning:ReasoningEnv",
+                vector_entry_point="r1gym.envs.vector:GroupedVectorEnv",
                 kwargs={"source": entry.source, "split": entry.split, "template": entry.template},
             )

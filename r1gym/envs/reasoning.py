@@ -25,7 +25,7 @@ from r1gym.types import Reward, Task, Verdict
 from r1gym.verifiers import Grader, prepare
 from r1gym.verifiers.extract import MODES
 
-__all__ = ["ReasoningEnv"]
+__all__ = ["ReasoningEnv", "step_info"]
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class ReasoningEnv(gym.Env[str, str]):
     The constructor reads no task and never touches the network; the first `reset` does.
 
     ## Version History
-    * v0: initial version. Scores may still move until 1.0 of the package; afterwards a change bumps the version.
+    * v0: initial version (r1gym 0.1.0)
     """
 
     metadata = {"render_modes": ["ansi", "human"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's own form
@@ -265,22 +265,14 @@ class ReasoningEnv(gym.Env[str, str]):
             state = "the episode is over" if self._over else "no question has been asked"
             raise ResetNeeded(f"{state}: call env.reset() before env.step()")
         self._over = True
-        verdict, reward = self._judge(action)
+        verdict, reward = self.judge(action)
         self._shown += f"\n\n{action}\n\n{verdict.outcome.name}  reward {reward.total:g}  {verdict.reason}"
         if self.render_mode == "human":
             print(self._shown[len(self.template.user_text(self._task.question)) :])
-        info = {
-            "verdict": verdict.outcome.name,
-            "score": float(verdict.score),
-            "reward_terms": dict(reward.terms),
-            "extracted": verdict.extracted,
-            "reason": verdict.reason,
-            "task_id": self._task.id,
-            "spans": [(span.start, span.end, span.term, span.value) for span in verdict.spans],
-        }
-        return "", reward.total, True, False, info
+        return "", reward.total, True, False, step_info(self._task.id, verdict, reward)
 
-    def _judge(self, completion: str) -> tuple[Verdict, Reward]:
+    def judge(self, completion: str) -> tuple[Verdict, Reward]:
+        """The verdict and the reward of one completion of the present task; the episode is left as it is."""
         grader = self._grader(self._index)
         if isinstance(grader, str):
             verdict = Verdict.ungradable(f"reference_refused: {grader}")
@@ -296,3 +288,16 @@ class ReasoningEnv(gym.Env[str, str]):
     def __getstate__(self) -> dict[str, Any]:
         # What can be had again stays behind: worker processes read the shared rows themselves.
         return {**self.__dict__, "_tasks": None, "_gradable": (), "_graders": {}}
+
+
+def step_info(task_id: str, verdict: Verdict, reward: Reward) -> dict[str, Any]:
+    """What a step tells of its verdict: new containers on each call, every value JSON-able, nothing None or NaN."""
+    return {
+        "verdict": verdict.outcome.name,
+        "score": float(verdict.score),
+        "reward_terms": dict(reward.terms),
+        "extracted": verdict.extracted,
+        "reason": verdict.reason,
+        "task_id": task_id,
+        "spans": [(span.start, span.end, span.term, span.value) for span in verdict.spans],
+    }

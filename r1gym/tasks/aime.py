@@ -64,6 +64,7 @@ AIME2024 = Source(
     },
     parse=parse,
     needs=NEEDS,
+    sample="aime",
 )
 AIME2025 = Source(
     name="aime2025",
@@ -82,6 +83,7 @@ AIME2025 = Source(
     },
     parse=parse,
     needs=NEEDS,
+    sample="aime",
 )
 AIME2026 = Source(
     name="aime2026",
@@ -100,4 +102,5 @@ AIME2026 = Source(
     },
     parse=parse,
     needs=NEEDS,
+    sample="aime",
 )

@@ -39,5 +39,5 @@ def check(tasks: Iterable[Task], expected: Fingerprint, origin: str) -> None:
         problem = f"expected content hash {expected.sha256[:16]}…, found {found.sha256[:16]}…"
     raise DataError(
         f"{origin} is not the canonical set of that name: {problem}. "
-        f"Remove it to fetch the set again, or pass it as data= to use it as a set of your own"
+        "If it is a set of your own, pass it as data=; if not, remove it and fetch the set again"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import tempfile
 import urllib.error
@@ -17,7 +18,9 @@ from r1gym.tasks import fingerprint
 from r1gym.tasks.jsonl import parse_rows
 from r1gym.tasks.source import HubFile, Row, Source
 
-__all__ = ["HubUnreachableError", "fetch", "url_of"]
+__all__ = ["HubUnreachableError", "cached_name", "fetch", "url_of", "write_rows"]
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
 """Seconds to wait for the hub to connect, and for each block of an answer."""
@@ -35,8 +38,13 @@ def url_of(location: HubFile) -> str:
     return f"{endpoint}/datasets/{location.repo}/resolve/main/{urllib.parse.quote(location.path)}"
 
 
+def cached_name(source: Source, split: str) -> str:
+    """The file name of a split's hub copy in the cache: its own, because that copy is checked by its own rule."""
+    return f"{source.splits[split].files[0].name.removesuffix('.jsonl')}.hub.jsonl"
+
+
 def fetch(source: Source, split: str, folder: Path) -> Path:
-    """Fetch one split, check it, and keep it as JSON lines in ``folder`` under the split's first file name.
+    """Fetch one split, check it, and keep it as JSON lines in ``folder``.
 
     Raises:
         HubUnreachableError: The hub could not be asked, or has no such file.
@@ -54,9 +62,11 @@ def fetch(source: Source, split: str, folder: Path) -> Path:
     tasks = [source.parse(Row(row, url, n + 1), split, n) for n, row in enumerate(fields)]
     if not tasks:
         raise DataError(f"{url} holds no row")
-    if location.fingerprint is not None:
+    if location.fingerprint is None:
+        logger.warning("%s: no content hash of this copy is known; %d rows taken as they are", url, len(tasks))
+    else:
         fingerprint.check(tasks, location.fingerprint, url)
-    target = folder / source.splits[split].files[0].name
+    target = folder / cached_name(source, split)
     write_rows(fields, target)
     return target
 

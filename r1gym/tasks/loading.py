@@ -8,7 +8,7 @@ import threading
 from importlib import resources
 from pathlib import Path
 
-from r1gym.errors import ConfigError, DataNotFoundError, unknown_name
+from r1gym.errors import ConfigError, DataNotFoundError, MissingExtraError, unknown_name
 from r1gym.tasks import fingerprint, hub
 from r1gym.tasks.jsonl import parse_rows, read_rows
 from r1gym.tasks.source import DataFile, Fingerprint, Row, Source
@@ -48,13 +48,14 @@ def check_split(source: Source, split: str) -> None:
         raise unknown_name(f"split of {source.title}", split, split_names(source))
 
 
-def load(source: Source, split: str, data: str | None = None) -> TaskSet:
+def load(source: Source, split: str, data: str | None = None, *, offline: bool = False) -> TaskSet:
     """The tasks of one split; the rows are read once and shared by all callers in this process.
 
     Args:
         source: What to load.
         split: One of ``split_names(source)``. With ``data`` it only names the split.
         data: A JSON-lines file (``.gz`` is unpacked) with the set's own fields, used instead of the set.
+        offline: Leave the hub out.
 
     Raises:
         DataNotFoundError: The set is in none of the places looked at.
@@ -69,13 +70,13 @@ def load(source: Source, split: str, data: str | None = None) -> TaskSet:
         return _read(source, split, path, None)
     if split == SAMPLE:
         return _read_sample(source)
-    found = _find(source, split)
+    found = _find(source, split, offline)
     if isinstance(found, tuple):
         return _read(source, split, *found)
     raise DataNotFoundError(_not_found(source, split, found))
 
 
-def _find(source: Source, split: str) -> tuple[Path, Fingerprint | None] | list[str]:
+def _find(source: Source, split: str, offline: bool) -> tuple[Path, Fingerprint | None] | list[str]:
     """The file of a split and the fingerprint it must have, or a line for each place that has none."""
     looked: list[str] = []
     folder = os.environ.get("R1GYM_DATA")
@@ -90,14 +91,20 @@ def _find(source: Source, split: str) -> tuple[Path, Fingerprint | None] | list[
     cached = _in_folder(cache_dir(), source.splits[split].files)
     if cached:
         return cached
-    looked.append(f"cache ({cache_dir()})")
     location = source.splits[split].hub
+    fetched = cache_dir() / hub.cached_name(source, split)
+    if location is not None and fetched.is_file():
+        return fetched, location.fingerprint
+    looked.append(f"cache ({cache_dir()})")
     if location is None:
         looked.append("hub (no copy of this set is known there)")
         return looked
+    if offline:
+        looked.append("hub (not asked)")
+        return looked
     try:
         return hub.fetch(source, split, cache_dir()), location.fingerprint
-    except hub.HubUnreachableError as error:
+    except (hub.HubUnreachableError, MissingExtraError) as error:
         looked.append(f"hub ({error})")
     return looked
 
@@ -139,7 +146,7 @@ def _read_sample(source: Source) -> StoredTaskSet:
     key = (source.name, SAMPLE)
     with _lock:
         if key not in _loaded:
-            name = f"samples/{source.name}.jsonl"
+            name = f"samples/{source.sample or source.name}.jsonl"
             text = resources.files("r1gym.tasks").joinpath(name).read_text(encoding="utf-8")
             _loaded[key] = _build(source, SAMPLE, list(parse_rows(text, name)), "our own sample")
         return _loaded[key]

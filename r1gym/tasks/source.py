@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from r1gym.errors import RowError
@@ -108,5 +108,7 @@ class Source:
     splits: Mapping[str, Split]
     parse: Callable[[Row, str, int], Task]
     """(row, split, row number from 0) -> Task; raises RowError."""
-    needs: str = field(default="")
-    """The fields a row must have, in words, for the command line's help."""
+    needs: str
+    """The fields a row must have, in words, for the command line."""
+    sample: str = ""
+    """Whose sample file serves as its split "sample"; "" for its own."""

@@ -14,6 +14,7 @@ from r1gym.verifiers.extract import MODES
 __all__ = ["DOMAINS", "Grader", "prepare", "verify", "verify_batch"]
 
 DOMAINS: dict[str, str] = {
+    "countdown": "r1gym.verifiers.countdown:prepare",
     "format": "r1gym.verifiers.format:prepare",
     "math": "r1gym.verifiers.math:prepare",
 }

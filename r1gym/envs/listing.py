@@ -1,0 +1,39 @@
+"""``python -m r1gym.envs``: the catalog as a table."""
+
+from __future__ import annotations
+
+from r1gym.envs.catalog import CATALOG, Entry
+from r1gym.rewards import DEFAULT_WEIGHTS, TERMS
+
+__all__ = ["main", "rows"]
+
+HEADINGS = ("id", "family", "tasks (default split first)", "template", "verifier", "reward terms", "what")
+
+
+def rows() -> list[tuple[str, ...]]:
+    """One row an id, in the order of ``HEADINGS``."""
+    terms = ", ".join(f"{name} ×{DEFAULT_WEIGHTS.get(name, 0.0):g}" for name in TERMS)
+    return [
+        (entry.id, entry.family, _sizes(entry), entry.template, entry.verifier, terms, entry.about) for entry in CATALOG
+    ]
+
+
+def _sizes(entry: Entry) -> str:
+    ordered = sorted(entry.sizes, key=lambda item: item[0] != entry.split)
+    parts = [f"{split} {size:,}" if size else f"{split} (by file)" for split, size in ordered if split != "sample"]
+    return ", ".join([*parts, "sample 10"])
+
+
+def main() -> None:
+    """Print the catalog."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="r1gym environments", title_justify="left")
+    for heading in HEADINGS:
+        table.add_column(heading, no_wrap=heading == "id")
+    for row in rows():
+        table.add_row(*row)
+    console = Console()
+    # Wrapping a table into a pipe of unknown width would break it for grep.
+    console.print(table) if console.is_terminal else print("\n".join("\t".join(row) for row in (HEADINGS, *rows())))

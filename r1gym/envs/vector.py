@@ -1,0 +1,164 @@
+"""GroupedVectorEnv: groups of completions of one task, resets on whole groups, steps in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from r1gym.envs.reasoning import ReasoningEnv, step_info
+from r1gym.errors import ActionError, ConfigError
+
+__all__ = ["GroupedVectorEnv"]
+
+Array = NDArray[Any]
+Step = tuple[tuple[str, ...], Array, Array, Array, dict[str, Any]]
+
+
+class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
+    """``num_envs`` single-turn environments in groups of ``group_size`` that share a task.
+
+    Environment ``i`` belongs to group ``i // group_size``. Autoreset is DISABLED: with Gymnasium's default of
+    NEXT_STEP every second batch of completions would be thrown away. After a step, ask for new tasks with ``reset``,
+    for all groups or for those in ``options={"reset_mask": mask}``.
+
+    ```python
+    envs = gym.make_vec("r1/MATH500-v0", num_envs=64, group_size=8)
+    ```
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}  # noqa: RUF012 - Gymnasium's own form
+
+    def __init__(self, source: str, *, num_envs: int = 1, group_size: int = 1, **kwargs: Any) -> None:
+        """Make the groups; ``kwargs`` are those of ReasoningEnv. ConfigError if ``num_envs`` has a broken group."""
+        if group_size < 1 or num_envs < 1 or num_envs % group_size:
+            raise ConfigError(
+                f"num_envs must be a multiple of group_size, got num_envs={num_envs} and group_size={group_size}"
+            )
+        self.num_envs = num_envs
+        self.group_size = group_size
+        self.render_mode = None
+        self._groups = [ReasoningEnv(source, **kwargs) for _ in range(num_envs // group_size)]
+        self.single_observation_space = self._groups[0].observation_space
+        self.single_action_space = self._groups[0].action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._observations = [""] * num_envs
+        self._waiting = np.zeros(num_envs, dtype=np.bool_)
+        self._task_ids = [""] * len(self._groups)
+
+    def reset(
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Ask new questions, one a group.
+
+        Args:
+            seed: An int gives group g the seed ``seed + g``; a sequence gives one a group.
+            options: ``"reset_mask"``, booleans of shape [num_envs] constant within a group, keeps the other groups as
+                they are. ``"index"`` or ``"task_id"``: a sequence that pins one task for each group that is reset.
+
+        Returns:
+            All ``num_envs`` observations, and the info of the groups that were reset.
+
+        Raises:
+            ConfigError: A mask that cuts a group, or lists of the wrong length.
+        """
+        chosen = dict(options or {})
+        groups = self._masked_groups(chosen.pop("reset_mask", None))
+        pins = self._pins(chosen, len(groups))
+        seeds = self._seeds(seed)
+        info: dict[str, Any] = {}
+        for pin, group in zip(pins, groups, strict=True):
+            text, told = self._groups[group].reset(seed=seeds[group], options=pin)
+            self._task_ids[group] = told["task_id"]
+            for place in range(group * self.group_size, (group + 1) * self.group_size):
+                self._observations[place] = text
+                self._waiting[place] = True
+                member = {**told, "messages": [dict(message) for message in told["messages"]], "group_id": group}
+                info = self._add_info(info, member, place)
+        return tuple(self._observations), info
+
+    def step(self, actions: Sequence[str]) -> Step:
+        """Judge one completion of each environment; arrays have shape [num_envs]."""
+        return self.step_subset(range(self.num_envs), actions)
+
+    def step_subset(self, indices: Iterable[int], completions: Sequence[str]) -> Step:
+        """Judge completions as they arrive: ``completions[j]`` belongs to environment ``indices[j]``.
+
+        Returns:
+            As ``step``, with arrays of shape [len(indices)] in the order of ``indices``. A completion that cannot be
+            taken leaves all environments as they were.
+
+        Raises:
+            ActionError: A completion that is not text.
+            ResetNeeded: An environment whose episode is over, or named twice.
+            ConfigError: Lists of different length, or an index out of range.
+        """
+        places = [int(place) for place in indices]
+        completions = list(completions)
+        if len(places) != len(completions):
+            raise ConfigError(f"expected {len(places)} completions, one for each index, got {len(completions)}")
+        for order, (place, completion) in enumerate(zip(places, completions, strict=True)):
+            if not 0 <= place < self.num_envs:
+                raise ConfigError(f"index {place} is out of range: there are environments 0 to {self.num_envs - 1}")
+            if not isinstance(completion, str):
+                raise ActionError(f"completion {order} must be str, got {type(completion).__name__}")
+            if not self._waiting[place] or place in places[:order]:
+                raise ResetNeeded(f"environment {place} waits for no completion: call reset() first")
+        count = len(places)
+        rewards = np.zeros(count)
+        info: dict[str, Any] = {}
+        saved, self.num_envs = self.num_envs, count  # _add_info makes arrays of that length
+        try:
+            for order, (place, completion) in enumerate(zip(places, completions, strict=True)):
+                group = place // self.group_size
+                verdict, reward = self._groups[group].judge(completion)
+                rewards[order] = reward.total
+                told = {**step_info(self._task_ids[group], verdict, reward), "group_id": group}
+                info = self._add_info(info, told, order)
+        finally:
+            self.num_envs = saved
+        for place in places:
+            self._waiting[place] = False
+            self._observations[place] = ""
+        return ("",) * count, rewards, np.ones(count, np.bool_), np.zeros(count, np.bool_), info
+
+    def _masked_groups(self, mask: Any) -> list[int]:
+        if mask is None:
+            return list(range(len(self._groups)))
+        flags = np.asarray(mask)
+        if flags.shape != (self.num_envs,) or flags.dtype != np.bool_:
+            raise ConfigError(
+                f"reset_mask must be booleans of shape ({self.num_envs},), got {flags.dtype} {flags.shape}"
+            )
+        grouped = flags.reshape(len(self._groups), self.group_size)
+        broken = np.flatnonzero(grouped.any(axis=1) != grouped.all(axis=1))
+        if broken.size:
+            raise ConfigError(f"reset_mask cuts group {broken[0]}: a group shares its task and is reset as a whole")
+        return [int(group) for group in np.flatnonzero(grouped[:, 0])]
+
+    def _pins(self, options: dict[str, Any], count: int) -> list[dict[str, Any] | None]:
+        pins: list[dict[str, Any]] = [{} for _ in range(count)]
+        for name, values in options.items():
+            if name in ("index", "task_id"):
+                if isinstance(values, (str, int)) or len(values) != count:
+                    raise ConfigError(f"option {name!r} must list {count} values, one for each group that is reset")
+                for pin, value in zip(pins, values, strict=True):
+                    pin[name] = value
+            else:
+                pins = [{**pin, name: values} for pin in pins]  # the environment names the near miss
+        return [pin or None for pin in pins]
+
+    def _seeds(self, seed: int | Sequence[int] | None) -> list[int | None]:
+        if seed is None:
+            return [None] * len(self._groups)
+        if isinstance(seed, (int, np.integer)):
+            return [int(seed) + group for group in range(len(self._groups))]
+        if len(seed) != len(self._groups):
+            raise ConfigError(f"expected {len(self._groups)} seeds, one a group, got {len(seed)}")
+        return [int(each) for each in seed]

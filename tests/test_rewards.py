@@ -1,0 +1,39 @@
+"""Reward terms: the weighted sum, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from r1gym.errors import ConfigError, UnknownNameError
+from r1gym.rewards import DEFAULT_WEIGHTS, TERMS, check_weights, combine
+from r1gym.types import Verdict
+
+RIGHT = Verdict.correct("7", "equal: same value")
+WRONG = Verdict.wrong("8", "different: text", score=0.25)
+
+
+def test_total_is_the_weighted_sum_and_terms_stay_raw() -> None:
+    reward = combine({"accuracy": WRONG, "format": RIGHT}, {"accuracy": 2.0, "format": -0.5})
+    assert reward.total == 2.0 * 0.25 - 0.5 * 1.0
+    assert reward.terms == {"accuracy": 0.25, "format": 1.0}
+
+
+def test_a_term_without_weight_is_shown_and_not_paid() -> None:
+    reward = combine({"accuracy": RIGHT, "format": RIGHT}, DEFAULT_WEIGHTS)
+    assert reward.total == 1.0 and reward.terms["format"] == 1.0
+
+
+def test_the_total_is_a_float_even_of_nothing() -> None:
+    reward = combine({"accuracy": Verdict.ungradable("crash: grader")}, {})
+    assert type(reward.total) is float and reward.total == 0.0 and reward.terms == {"accuracy": 0.0}
+
+
+def test_weights_are_checked() -> None:
+    assert check_weights(None) == DEFAULT_WEIGHTS and check_weights(None) is not DEFAULT_WEIGHTS
+    assert check_weights({"format": 1}) == {"format": 1.0}
+    with pytest.raises(UnknownNameError, match="Did you mean 'format'"):
+        check_weights({"fromat": 1.0})
+    for bad in ([("accuracy", 1.0)], {"accuracy": "1"}, {"accuracy": True}, {"accuracy": float("nan")}):
+        with pytest.raises(ConfigError):
+            check_weights(bad)
+    assert set(DEFAULT_WEIGHTS) <= set(TERMS)
