@@ -38,6 +38,7 @@ class EvalScreen:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}", markup=False),
+            TextColumn("elapsed"),
             TimeElapsedColumn(),
             console=console,
             transient=True,
