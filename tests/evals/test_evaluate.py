@@ -89,6 +89,24 @@ def test_a_torn_task_is_sampled_again(sum_env: Env, policy: Any, tmp_path: Path)
     assert "".join(lines) == file.read_text()
 
 
+def test_a_hole_is_filled_with_what_stood_there(sum_env: Env, policy: Any, tmp_path: Path) -> None:
+    evaluate(policy, sum_env(), **OPTIONS, store=Store(tmp_path, {}, 4))
+    file = tmp_path / "completions.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:4] + lines[8:12] + lines[16:]))  # tasks 1 and 3 are gone
+    evaluate(policy, sum_env(), **OPTIONS, store=Store(tmp_path, {}, 4))
+    assert sorted(file.read_text().splitlines(keepends=True)) == sorted(lines)
+
+
+def test_a_smaller_limit_reads_only_its_tasks(sum_env: Env, policy: Any, tmp_path: Path) -> None:
+    small = evaluate(policy, sum_env(), **OPTIONS, limit=3)
+    evaluate(policy, sum_env(), **OPTIONS, store=Store(tmp_path, {}, 4))
+    seen: list[Progress] = []
+    again = evaluate(policy, sum_env(), **OPTIONS, limit=3, store=Store(tmp_path, {}, 4), on_progress=seen.append)
+    assert again.figures == small.figures
+    assert [(each.done, each.tasks) for each in seen] == [(3, 3)]
+
+
 def test_a_finished_evaluation_samples_nothing(sum_env: Env, policy: Any, tmp_path: Path) -> None:
     evaluate(policy, sum_env(), **OPTIONS, store=Store(tmp_path, {}, 4))
     policy.sampled = 0

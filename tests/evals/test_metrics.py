@@ -85,6 +85,7 @@ def test_pass_at_k_refuses(n: int, c: int, k: int) -> None:
         ("CWWT", ["x  y", "x\ny"], 0.0),  # and inside: 1 to 2
         ("CNNT", [], 1.0),  # completions without an answer do not vote
         ("CUUU", [], 1.0),
+        ("CWWN", ["", ""], 1.0),  # nor do those whose answer was read as empty
         ("NNTN", [], 0.0),  # no vote
         ("WWNN", ["2", "2"], 0.0),
     ],
