@@ -14,17 +14,25 @@ __all__ = ["as_json", "parse", "run_command"]
 ConfigT = TypeVar("ConfigT")
 
 
-def parse(config: type[ConfigT], argv: Sequence[str] | None = None, prog: str | None = None) -> ConfigT:
+def parse(
+    config: type[ConfigT],
+    argv: Sequence[str] | None = None,
+    prog: str | None = None,
+    default: ConfigT | None = None,
+) -> ConfigT:
     """Build ``config`` from the command line; an unknown option exits with the near miss (by tyro).
 
     Args:
         config: A dataclass with defaults and a docstring under each field.
         argv: Arguments without the program's name; None takes ``sys.argv[1:]``.
         prog: Name shown in the usage line.
+        default: Starting values of all options; None takes those of the dataclass.
     """
     import tyro
 
-    return tyro.cli(config, args=argv, prog=prog)
+    if default is None:
+        return tyro.cli(config, args=argv, prog=prog)
+    return tyro.cli(config, args=argv, prog=prog, default=default)
 
 
 def run_command(command: Callable[[], int | None]) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Start", "derive_seed", "draw_starts", "rollout"]
 
-MAX_LISTED_TASKS = 10_000_000
-"""Above this many tasks a set counts as endless and is drawn from instead of shuffled."""
+MAX_SHUFFLED_TASKS = 200_000
+"""Above this many tasks a set is drawn from instead of shuffled: repeats are rare, and a permutation costs time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +48,22 @@ def derive_seed(*parts: int | str) -> int:
 def draw_starts(env: gym.Env[str, str], seed: int, step: int, count: int) -> list[Start]:
     """The ``count`` tasks of training step ``step``: a pure function of its arguments, so that a run can resume.
 
-    A set that lists its tasks (``env.unwrapped.tasks``) is gone through in a new seeded order each epoch; any other
-    text environment draws by the seed given to ``reset``.
+    A set that lists its tasks (``env.unwrapped.gradable``, the usable row numbers) is gone through in a new seeded
+    order each epoch; a huge one, and any other text environment, is drawn from by the seed given to ``reset``.
     """
     import numpy as np
 
-    tasks: Sequence[Any] | None = getattr(env.unwrapped, "tasks", None)
+    rows: Sequence[int] | None = getattr(env.unwrapped, "gradable", None)
     seeds = [derive_seed(seed, "task", step, number) % 2**32 for number in range(count)]
-    if tasks is None or len(tasks) > MAX_LISTED_TASKS:
+    if not rows or len(rows) > MAX_SHUFFLED_TASKS:
         return [Start(each) for each in seeds]
-    size = len(tasks)
     orders: dict[int, Any] = {}
     starts = []
     for number, position in enumerate(range(step * count, (step + 1) * count)):
-        epoch, place = divmod(position, size)
+        epoch, place = divmod(position, len(rows))
         if epoch not in orders:
-            orders[epoch] = np.random.default_rng(derive_seed(seed, "epoch", epoch)).permutation(size)
-        starts.append(Start(seeds[number], int(orders[epoch][place])))
+            orders[epoch] = np.random.default_rng(derive_seed(seed, "epoch", epoch)).permutation(len(rows))
+        starts.append(Start(seeds[number], rows[int(orders[epoch][place])]))
     return starts
 
 

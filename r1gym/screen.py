@@ -77,10 +77,10 @@ class _Pace:
 class PlainScreen:
     """Lines for a file or a pipe: about twenty a stage, each whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
         from rich.console import Console
 
-        self._console = Console(width=110, soft_wrap=True, highlight=False)
+        self._console = Console(width=110, soft_wrap=True, highlight=False, quiet=quiet)
         self._pace = _Pace()
         self._name = ""
         self._latest: dict[str, float] = {}
@@ -204,6 +204,8 @@ class LiveScreen:
         self._live.stop()
 
 
-def make_screen() -> Screen:
-    """The live display where stdout is a terminal, else plain lines."""
+def make_screen(quiet: bool = False) -> Screen:
+    """The live display where stdout is a terminal, else plain lines; ``quiet`` prints nothing at all."""
+    if quiet:
+        return PlainScreen(quiet=True)
     return LiveScreen() if sys.stdout.isatty() else PlainScreen()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from r1gym.errors import ModelError
 from r1gym.types import Episode, Outcome
 
 __all__ = ["Batch", "rewards"]
@@ -48,6 +49,11 @@ class Batch:
         logprobs_BT = torch.zeros(len(episodes), width)
         for row, episode in enumerate(episodes):
             tokens, completion = _tokens(episode), episode.turns[-1].completion
+            if len(completion.logprobs) != len(completion.token_ids):
+                raise ModelError(
+                    f"a policy must give the log-probability of every token it draws: got {len(completion.logprobs)} "
+                    f"for {len(completion.token_ids)} tokens"
+                )
             start = len(tokens) - len(completion.token_ids)
             token_ids_BT[row, : len(tokens)] = torch.tensor(tokens)
             mask_BT[row, start : len(tokens)] = True

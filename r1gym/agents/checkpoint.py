@@ -11,9 +11,10 @@ import torch
 from r1gym.errors import RunFolderError
 
 if TYPE_CHECKING:
+    from r1gym.logbook import RunFolder
     from r1gym.policy.protocol import Policy
 
-__all__ = ["latest", "restore", "save"]
+__all__ = ["latest", "restore", "resume", "save"]
 
 KEPT = 2
 """Checkpoints of one stage that are kept."""
@@ -52,6 +53,20 @@ def restore(path: Path, policy: Policy, optimizer: Any = None) -> int:
     if optimizer is not None:
         optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
+
+
+def resume(folder: RunFolder, stage: str, policy: Policy, optimizer: Any) -> int:
+    """Go on where the run of ``folder`` stood: load the newest checkpoint of ``stage``, drop what was logged after it.
+
+    Returns:
+        Steps of the stage that are done; 0 where the stage has no checkpoint yet.
+    """
+    if not folder.resumed:
+        return 0
+    path = latest(folder.path / "checkpoints", stage)
+    done = restore(path, policy, optimizer) if path else 0
+    folder.rewind(stage, done)
+    return done
 
 
 def _all(folder: Path, stage: str) -> list[Path]:

@@ -1,0 +1,210 @@
+"""GRPO, read top to bottom: sample groups, judge them, compare within the group, take the clipped gradient step.
+
+Shao et al. 2024 (arXiv 2402.03300), as DeepSeek-R1 uses it (arXiv 2501.12948). One departure: a group whose rewards
+are all equal has no advantage and is left out of the batch, so the mean runs over completions that teach something.
+
+Axes: P tasks, G completions of one task (the group), B rows (one completion each), T tokens.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from r1gym.agents import checkpoint, reporting
+from r1gym.agents.advantages import ADVANTAGES, zero_variance
+from r1gym.agents.batch import Batch, rewards
+from r1gym.agents.grpo_config import TINY, GRPOConfig, preset_of
+from r1gym.agents.interrupt import Interrupt
+from r1gym.agents.losses import LOSSES, LossInputs, clipped_share, k3
+from r1gym.agents.optim import learning_rate, set_learning_rate
+from r1gym.agents.setup import check_run, make_env, make_held_out, make_policy, open_folder
+from r1gym.config import parse, run_command
+from r1gym.errors import NumericalError
+from r1gym.policy.protocol import Sampling
+from r1gym.rollout import derive_seed, draw_starts, rollout
+from r1gym.screen import Screen, make_screen
+
+if TYPE_CHECKING:
+    import gymnasium as gym
+    from accelerate import Accelerator
+
+    from r1gym.logbook import RunFolder
+    from r1gym.policy.protocol import Policy
+
+__all__ = ["GRPOConfig", "RunResult", "main", "train"]
+
+STAGE = "grpo"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to."""
+
+    policy: Policy
+    folder: RunFolder
+    steps: int
+    """Steps done; fewer than asked for where the run was interrupted."""
+    finished: bool
+
+
+def train(
+    config: GRPOConfig,
+    policy: Policy | None = None,
+    env: gym.Env[str, str] | None = None,
+    *,
+    folder: RunFolder | None = None,
+    screen: Screen | None = None,
+) -> RunResult:
+    """Improve ``policy`` on ``env``; both come from ``config`` where they are not given.
+
+    A run folder that holds the beginning of this very run is continued, to the same bits on a CPU.
+
+    Raises:
+        R1GymError: Something that would have failed minutes later: unknown names, a missing task set, a prompt
+            longer than the context, another run's folder; and NumericalError where the loss is not finite.
+    """
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    env = env or make_env(config)
+    held_out = make_held_out(config)
+    policy = policy or make_policy(config, accelerator.device)
+    check_run(config, policy, env, accelerator.num_processes)
+    folder = folder or open_folder(config, accelerator)
+    reference = policy.frozen() if config.beta > 0 else None
+    optimizer = accelerator.prepare(torch.optim.AdamW(policy.parameters(), config.lr, (0.9, 0.99), weight_decay=0.0))
+    sampling = Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)
+    first = checkpoint.resume(folder, STAGE, policy, optimizer)
+    screen = screen or make_screen(quiet=not accelerator.is_main_process)
+    meter = reporting.Meter(config, folder, screen, accelerator, held_out, sampling, STAGE)
+
+    with screen, Interrupt(screen.note) as interrupt:
+        meter.begin(policy, first)
+        step = first
+        while step < config.steps and not interrupt.requested:
+            clock = time.perf_counter()
+            set_learning_rate(optimizer, learning_rate(config.lr, step, config.steps, config.warmup, config.schedule))
+
+            # Sample G completions of each of P tasks, and let the environment judge them.
+            starts = draw_starts(env, config.seed, step, config.prompts_per_step)
+            starts = starts[accelerator.process_index :: accelerator.num_processes]
+            seed = derive_seed(config.seed, "sample", step, accelerator.process_index)
+            groups_PG = rollout(policy, env, starts, config.group_size, sampling, seed, step * config.prompts_per_step)
+            rollout_seconds = time.perf_counter() - clock
+
+            # A completion is worth what it earned above its own group.
+            rewards_PG, valid_PG = rewards(groups_PG)
+            advantages_PG = ADVANTAGES[config.advantage](rewards_PG, valid_PG)
+            silent_P = zero_variance(rewards_PG, valid_PG)
+            keep_PG = valid_PG & (~silent_P[:, None] if reference is None else torch.ones_like(valid_PG))
+            batch = Batch.build(groups_PG, advantages_PG, keep_PG)
+
+            # Learn from them.
+            figures = reporting.Figures()
+            for minibatch in batch.minibatches(config.minibatches, derive_seed(config.seed, "minibatch", step)):
+                learn(config, policy, reference, optimizer, accelerator, minibatch, figures, step)
+            policy.sync()
+
+            step += 1
+            meter.step(policy, step, groups_PG, advantages_PG, silent_P, batch, figures, clock, rollout_seconds)
+            if step % config.save_every == 0 or step == config.steps or interrupt.requested:
+                meter.save(policy, optimizer, step)
+    return RunResult(policy, folder, step, step == config.steps)
+
+
+def learn(
+    config: GRPOConfig,
+    policy: Policy,
+    reference: Policy | None,
+    optimizer: Any,
+    accelerator: Accelerator,
+    minibatch: Batch,
+    figures: reporting.Figures,
+    step: int,
+) -> None:
+    """One optimizer step on one minibatch, made of as many forward and backward passes as memory asks for.
+
+    The denominators of the loss are those of the whole minibatch over all processes, so neither the size of a
+    micro-batch nor the number of processes changes the gradient.
+    """
+    device = accelerator.device
+    rows, tokens = accelerator.reduce(torch.tensor([minibatch.rows, minibatch.tokens], device=device)).tolist()
+    if rows == 0:
+        return
+    optimizer.zero_grad()
+    for micro in minibatch.micro_batches(config.micro_batch_tokens):
+        logprobs_BT = policy.logprobs(micro.token_ids_BT, micro.mask_BT, config.temperature)
+        ref_logprobs_BT = None
+        if reference is not None:
+            with torch.no_grad():
+                ref_logprobs_BT = reference.logprobs(micro.token_ids_BT, micro.mask_BT, config.temperature)
+        inputs = LossInputs(
+            logprobs_BT=logprobs_BT,
+            old_logprobs_BT=micro.logprobs_BT.to(logprobs_BT.device),
+            advantages_B=micro.advantages_B.to(logprobs_BT.device),
+            mask_BT=micro.mask_BT.to(logprobs_BT.device),
+            rows=rows,
+            tokens=tokens,
+            max_new_tokens=config.max_new_tokens,
+            clip_low=config.clip_low,
+            clip_high=config.clip_high,
+            beta=config.beta,
+            ref_logprobs_BT=ref_logprobs_BT,
+        )
+        loss = LOSSES[config.loss](inputs)
+        if not bool(torch.isfinite(loss)):
+            raise NumericalError(
+                f"the loss of step {step} is {loss.item()}: lower --lr (now {config.lr:g}) and run again"
+            )
+        accelerator.backward(loss)
+        kl = k3(logprobs_BT.detach(), ref_logprobs_BT)[inputs.mask_BT].sum() if ref_logprobs_BT is not None else 0.0
+        figures.add(inputs, float(loss.detach()), float(clipped_share(inputs)), float(kl), micro.token_ids_BT.numel())
+    sum_over_processes(accelerator, policy.parameters())
+    norm = float(accelerator.clip_grad_norm_(list(policy.parameters()), config.max_grad_norm))
+    if norm != norm or norm == float("inf"):
+        raise NumericalError(f"the gradient of step {step} is not finite: lower --lr (now {config.lr:g}) and run again")
+    figures.norms.append(norm)
+    optimizer.step()
+
+
+def sum_over_processes(accelerator: Accelerator, parameters: Any) -> None:
+    """Add up the gradients of all processes (each holds its part of the same global mean)."""
+    if accelerator.num_processes > 1:
+        for parameter in parameters:
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            parameter.grad = accelerator.reduce(gradient, "sum")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run from the command line; without an option, the embedded default."""
+    words = list(sys.argv[1:] if argv is None else argv)
+
+    def command() -> int:
+        config = parse(GRPOConfig, words, prog="python -m r1gym.agents.grpo", default=preset_of(words))
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        if config.model == TINY:
+            from r1gym.agents.demo import run
+
+            return run(config)
+        result = train(config)
+        if not result.finished:
+            return reporting.say_interrupted(result.folder)
+        reporting.draw_curve(result.folder, STAGE, f"GRPO on {config.env}, seed {config.seed}")
+        result.folder.finish({"steps": result.steps})
+        print(f"done: {result.folder.path} (curve.png, metrics.jsonl, completions.jsonl, checkpoints)")
+        return 0
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    from r1gym.agents.grpo import main
+
+    main()

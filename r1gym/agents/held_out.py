@@ -1,0 +1,55 @@
+"""Accuracy on tasks that are never learned from, one completion a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from r1gym.evals.intervals import wilson
+from r1gym.rollout import Start, derive_seed, rollout
+from r1gym.types import Episode, Outcome
+
+if TYPE_CHECKING:
+    import gymnasium as gym
+
+    from r1gym.policy.protocol import Policy, Sampling
+
+__all__ = ["HeldOut", "measure"]
+
+TASKS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What one evaluation saw."""
+
+    episodes: tuple[Episode, ...]
+    right: int
+    total: int
+    """Tasks whose completion could be judged."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """pass@1 with its 95 % Wilson interval, by the names of metrics.jsonl."""
+        low, high = wilson(self.right, self.total)
+        return {
+            "eval/pass@1": self.right / self.total if self.total else float("nan"),
+            "eval/pass@1_low": low,
+            "eval/pass@1_high": high,
+        }
+
+
+def measure(
+    policy: Policy, env: gym.Env[str, str], tasks: int, sampling: Sampling, seed: int, first: int = 0
+) -> HeldOut:
+    """Ask tasks ``first`` to ``first + tasks`` of ``env`` (fewer where it has fewer) once each."""
+    rows = env.unwrapped.gradable  # type: ignore[attr-defined]
+    starts = [Start(0, int(rows[place])) for place in range(first, min(first + tasks, len(rows)))]
+    episodes: list[Episode] = []
+    for begin in range(0, len(starts), TASKS_AT_ONCE):
+        part = starts[begin : begin + TASKS_AT_ONCE]
+        groups = rollout(policy, env, part, 1, sampling, derive_seed(seed, "held out"), begin)
+        episodes += [group[0] for group in groups]
+    judged = [episode for episode in episodes if episode.verdict.outcome is not Outcome.UNGRADABLE]
+    right = sum(episode.verdict.outcome is Outcome.CORRECT for episode in judged)
+    return HeldOut(tuple(episodes), right, len(judged))

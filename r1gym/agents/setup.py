@@ -1,0 +1,123 @@
+"""From the options of a run to its environment, its policy and its folder, with every check that saves minutes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+import r1gym  # noqa: F401  (registers the environments)
+from r1gym.config import as_json
+from r1gym.errors import ConfigError, PromptTooLongError, UnknownNameError
+from r1gym.logbook import RunFolder
+from r1gym.policy.hf import HFPolicy
+from r1gym.rollout import Start
+
+if TYPE_CHECKING:
+    import torch
+    from accelerate import Accelerator
+
+    from r1gym.agents.grpo_config import GRPOConfig
+    from r1gym.policy.protocol import Policy
+
+__all__ = ["check_run", "make_env", "make_held_out", "make_policy", "open_folder"]
+
+CHECKED_PROMPTS = 20_000
+"""Prompts whose length is looked at before a run; a larger set is checked in part."""
+
+
+def _make(name: str, **options: Any) -> gym.Env[str, str]:
+    try:
+        return gym.make(name, **options)
+    except gym.error.UnregisteredEnv as error:
+        raise UnknownNameError(f"unknown environment {name!r}: {error} (python -m r1gym.envs lists ours)") from error
+    except gym.error.Error as error:
+        raise ConfigError(f"cannot make the environment {name!r}: {error}") from error
+
+
+def _is_ours(name: str) -> bool:
+    """The id is made by r1gym, so it takes ``split``; a third party's environment has options of its own."""
+    try:
+        entry = gym.spec(name).entry_point
+    except gym.error.Error:
+        return False
+    return isinstance(entry, str) and entry.startswith("r1gym.")
+
+
+def make_env(config: GRPOConfig) -> gym.Env[str, str]:
+    """The environment to learn from."""
+    options = config.make_options()
+    if _is_ours(config.env):
+        options.setdefault("split", config.split)
+    return _make(config.env, **options)
+
+
+def make_held_out(config: GRPOConfig) -> gym.Env[str, str] | None:
+    """The same environment on its test split; None where no tasks are held out.
+
+    That is where the set has no test split, where the run does not learn from "train", and where ``data=`` puts one
+    file in the place of every split.
+    """
+    options = config.make_options()
+    if not config.eval_tasks or config.split != "train" or "data" in options or not _is_ours(config.env):
+        return None
+    try:
+        return _make(config.env, **{**options, "split": "test"})
+    except UnknownNameError as error:
+        if "split" in str(error):
+            return None
+        raise
+
+
+def make_policy(config: GRPOConfig, device: torch.device) -> HFPolicy:
+    """The model that ``--model`` names, on ``device``."""
+    return HFPolicy.from_pretrained(config.model, dtype=config.dtype, device=device)
+
+
+def open_folder(config: GRPOConfig, accelerator: Accelerator) -> RunFolder:
+    """The run folder: the first process makes it, the others are told where it is."""
+    from accelerate.utils import broadcast_object_list
+
+    box: list[Any] = [None, None]
+    if accelerator.is_main_process:
+        folder = RunFolder.open(config.out, as_json(config), config.run_name())
+        box = [folder.path, folder.resumed]
+    if accelerator.num_processes > 1:
+        broadcast_object_list(box)
+    return RunFolder(*box)
+
+
+def check_run(config: GRPOConfig, policy: Policy, env: gym.Env[str, str], processes: int) -> None:
+    """Find out now what would fail later.
+
+    Raises:
+        ConfigError: The prompts cannot be dealt evenly to the processes.
+        DataNotFoundError: The task set is not at hand (from ``reset``).
+        PromptTooLongError: Prompts leave no room for a completion in the model's context.
+    """
+    if config.prompts_per_step % processes:
+        raise ConfigError(
+            f"--prompts-per-step {config.prompts_per_step} cannot be dealt evenly to {processes} processes: "
+            f"take a multiple of {processes}"
+        )
+    env.reset(seed=0)
+    context = getattr(policy, "context", None)
+    if context is None:
+        return
+    rows = getattr(env.unwrapped, "gradable", None)
+    if rows:
+        starts = [Start(0, int(rows[place])) for place in range(0, len(rows), max(len(rows) // CHECKED_PROMPTS, 1))]
+        starts = starts[:CHECKED_PROMPTS] if len(rows) <= CHECKED_PROMPTS else starts[:256]
+    else:
+        starts = [Start(seed) for seed in range(16)]
+    longest, count = 0, 0
+    for start in starts:
+        observation, info = start.reset(env)
+        messages = info.get("messages") or ({"role": "user", "content": observation},)
+        length = len(policy.prompt(tuple(messages)).token_ids)
+        longest, count = max(longest, length), count + (length >= context)
+    if count:
+        raise PromptTooLongError(
+            f"{count} of {len(starts)} prompts have {context} tokens or more (the longest {longest}) and the model's "
+            f"context holds {context}: take a model with a longer context, or leave the long tasks out (data=)"
+        )
