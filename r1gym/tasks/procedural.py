@@ -11,7 +11,7 @@ from r1gym.errors import ConfigError, unknown_name
 from r1gym.tasks.taskset import ProceduralTaskSet, TaskSet
 from r1gym.types import Task
 
-__all__ = ["SIZES", "ProceduralSource", "Stream", "in_split", "mix"]
+__all__ = ["MAX_TRIES", "SIZES", "ProceduralSource", "Stream", "in_split", "mix", "whole"]
 
 MASK = 0xFFFFFFFFFFFFFFFF
 GOLDEN = 0x9E3779B97F4A7C15
