@@ -28,7 +28,7 @@ def test_samples_are_short_inside_and_follow_the_seed() -> None:
     samples = [space.sample() for _ in range(200)]
     assert all(sample in space and len(sample) <= SAMPLE_LENGTH for sample in samples)
     assert "" in samples and max(map(len, samples)) == SAMPLE_LENGTH
-    assert samples == [AnyText(2**22, seed=4).sample()] + samples[1:]
+    assert samples == [AnyText(2**22, seed=4).sample(), *samples[1:]]
     assert all(len(AnyText(2, seed=seed).sample()) <= 2 for seed in range(20))
     with pytest.raises(CustomSpaceError, match="no character list to mask"):
         space.sample(mask=(3, None))
