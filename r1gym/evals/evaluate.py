@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from r1gym.errors import ConfigError, DataError
 from r1gym.evals.metrics import Estimate, measure
 from r1gym.evals.samples import Sample, from_episode
-from r1gym.rollout import MAX_LISTED_TASKS, Start, derive_seed, rollout
+from r1gym.rollout import Start, derive_seed, rollout
 from r1gym.types import Outcome
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _tasks(env: gym.Env[str, str]) -> Sequence[Any] | None:
 
 def _count(env: gym.Env[str, str], limit: int | None) -> int:
     tasks = _tasks(env)
-    if tasks is not None and (limit is not None or len(tasks) <= MAX_LISTED_TASKS):
+    if tasks is not None:
         if not len(tasks):
             raise ConfigError(f"{identify(env)[0]} has no tasks: nothing to evaluate on")
         return len(tasks) if limit is None else min(limit, len(tasks))
