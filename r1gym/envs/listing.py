@@ -31,7 +31,7 @@ def main() -> None:
 
     table = Table(title="r1gym environments", title_justify="left")
     for heading in HEADINGS:
-        table.add_column(heading, no_wrap=heading == "id")
+        table.add_column(heading, no_wrap=heading == "id", overflow="fold")
     for row in rows():
         table.add_row(*row)
     console = Console()

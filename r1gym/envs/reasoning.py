@@ -41,6 +41,10 @@ _accepted: weakref.WeakSet[TaskSet] = weakref.WeakSet()
 """Files of users whose golds have all been accepted by their verifier."""
 
 
+_told: set[tuple[str, str]] = set()
+"""(task set, id) of the refused references that the log has named."""
+
+
 class ReasoningEnv(gym.Env[str, str]):
     """Answer one question with one completion.
 
@@ -131,8 +135,7 @@ class ReasoningEnv(gym.Env[str, str]):
         self._form = form_grader(self.template.form)
         self._tasks: TaskSet | None = None
         self._gradable: Sequence[int] = ()
-        self._graders: dict[int, Grader | str] = {}
-        self._index = -1
+        self._graders: dict[str, Grader | str] = {}
         self._task: Task | None = None
         self._over = False
         self._shown = ""
@@ -196,18 +199,21 @@ class ReasoningEnv(gym.Env[str, str]):
                 raise ReferenceRefusedError(f"{tasks.origin}, line {tasks.line_of(index)}: {error}") from error
         _accepted.add(tasks)
 
-    def _grader(self, index: int) -> Grader | str:
+    def _grader(self, task: Task) -> Grader | str:
         """The prepared gold of a task, or why it was refused."""
-        if index not in self._graders:
+        grader = self._graders.get(task.id)
+        if grader is None:
             if len(self._graders) >= MAX_GRADERS:
                 self._graders.clear()
-            task = self.tasks.at(index)
             try:
-                self._graders[index] = prepare(task, extraction=self.extraction)
+                grader = prepare(task, extraction=self.extraction)
             except ReferenceRefusedError as error:
-                logger.warning("%s: the reference of task %s is refused: %s", self.tasks, task.id, error)
-                self._graders[index] = str(error)
-        return self._graders[index]
+                grader = str(error)
+                if (self.source.name, task.id) not in _told:
+                    _told.add((self.source.name, task.id))
+                    logger.warning("%s: the reference of task %s is refused: %s", self.tasks, task.id, error)
+            self._graders[task.id] = grader
+        return grader
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Ask a question.
@@ -217,16 +223,16 @@ class ReasoningEnv(gym.Env[str, str]):
             ConfigError: ``options`` pins no task of this set.
         """
         super().reset(seed=seed)
-        self._index = self._choose(options or {})
-        self._task = task = self.tasks.at(self._index)
+        index = self._choose(options or {})
+        self._task = task = self.tasks.at(index)
         self._over = False
         text = self.template.user_text(task.question)
-        self._shown = text
+        self._shown = text if self.render_mode is not None else ""
         if self.render_mode == "human":
             print(text)
         return text, {
             "task_id": task.id,
-            "index": self._index,
+            "index": int(index),
             "template": self.template.name,
             "messages": [dict(message) for message in self.template.messages(task.question)],
             "group_id": 0,
@@ -239,8 +245,8 @@ class ReasoningEnv(gym.Env[str, str]):
         if len(options) > 1:
             raise ConfigError(f"reset takes index or task_id, got both: {dict(options)!r:.200}")
         if "index" in options:
-            self.tasks.at(options["index"])
-            return int(options["index"])
+            index: int = options["index"]  # the task set refuses what is no row number
+            return index
         if "task_id" in options:
             return self.tasks.index_of(options["task_id"])
         gradable = self.gradable
@@ -248,7 +254,7 @@ class ReasoningEnv(gym.Env[str, str]):
             return int(self.np_random.integers(len(gradable)))
         for _ in range(MAX_DRAWS if gradable else 0):
             index = gradable[int(self.np_random.integers(len(gradable)))]
-            if not isinstance(self._grader(index), str):
+            if not isinstance(self._grader(self.tasks.at(index)), str):
                 return index
         raise DataError(f"the verifier refuses every reference of {self.tasks}")
 
@@ -266,19 +272,27 @@ class ReasoningEnv(gym.Env[str, str]):
             raise ResetNeeded(f"{state}: call env.reset() before env.step()")
         self._over = True
         verdict, reward = self.judge(action)
-        self._shown += f"\n\n{action}\n\n{verdict.outcome.name}  reward {reward.total:g}  {verdict.reason}"
-        if self.render_mode == "human":
-            print(self._shown[len(self.template.user_text(self._task.question)) :])
+        if self.render_mode is not None:
+            told = f"\n\n{action}\n\n{verdict.outcome.name}  reward {reward.total:g}  {verdict.reason}"
+            self._shown += told
+            if self.render_mode == "human":
+                print(told)
         return "", reward.total, True, False, step_info(self._task.id, verdict, reward)
 
     def judge(self, completion: str) -> tuple[Verdict, Reward]:
-        """The verdict and the reward of one completion of the present task; the episode is left as it is."""
-        grader = self._grader(self._index)
+        """The verdict and the reward of one completion of the present task; the episode is left as it is.
+
+        Raises:
+            ResetNeeded: No question has been asked.
+        """
+        if self._task is None:
+            raise ResetNeeded("no question has been asked: call env.reset() first")
+        grader = self._grader(self._task)
         if isinstance(grader, str):
             verdict = Verdict.ungradable(f"reference_refused: {grader}")
         else:
-            verdict = grader.grade(completion)
-        verdicts = {"accuracy": verdict, "format": self._form.grade(completion)}
+            verdict = _grade(grader, completion, self._task.id)
+        verdicts = {"accuracy": verdict, "format": _grade(self._form, completion, self._task.id)}
         return verdict, reward_terms.combine(verdicts, self.weights)
 
     def render(self) -> str | None:
@@ -288,6 +302,15 @@ class ReasoningEnv(gym.Env[str, str]):
     def __getstate__(self) -> dict[str, Any]:
         # What can be had again stays behind: worker processes read the shared rows themselves.
         return {**self.__dict__, "_tasks": None, "_gradable": (), "_graders": {}}
+
+
+def _grade(grader: Grader, completion: str, task_id: str) -> Verdict:
+    """The grader's verdict. Graders promise never to raise; one that does is our fault and must not pay zero."""
+    try:
+        return grader.grade(completion)
+    except Exception as error:
+        logger.exception("the grader of task %s crashed on a completion of %d characters", task_id, len(completion))
+        return Verdict.ungradable(f"grader_crashed: {type(error).__name__}")
 
 
 def step_info(task_id: str, verdict: Verdict, reward: Reward) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def list_sets() -> None:
 
     table = Table(title="r1gym task sets", title_justify="left")
     for heading in HEADINGS:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     rows = [row for name in SOURCES for row in _rows(name)]
     for row in rows:
         table.add_row(*row)

@@ -7,13 +7,14 @@ import json
 import logging
 import os
 import tempfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from r1gym.errors import DataError, R1GymError, missing_extra
+from r1gym.errors import ConfigError, DataError, R1GymError, missing_extra
 from r1gym.tasks import fingerprint
 from r1gym.tasks.jsonl import parse_rows
 from r1gym.tasks.source import HubFile, Row, Source
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
 """Seconds to wait for the hub to connect, and for each block of an answer."""
+DEADLINE_S = 60.0
+"""Seconds for the whole answer; the largest of our sets has a few megabytes."""
 MAX_BYTES = 256 * 2**20
 """More than any of our sets; a larger answer is not one of them."""
 
@@ -73,11 +76,14 @@ def fetch(source: Source, split: str, folder: Path) -> Path:
 
 def write_rows(rows: list[dict[str, Any]], target: Path) -> None:
     """Write ``rows`` as JSON lines to ``target`` in one step, so that a reader never sees half a file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=target.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=target.parent, delete=False) as file:
+            file.write(text)
+        os.replace(file.name, target)
+    except OSError as error:
+        raise ConfigError(f"cannot write {target}: {error}. Set R1GYM_CACHE to a folder that you can write") from error
 
 
 def _download(url: str) -> bytes:
@@ -86,16 +92,29 @@ def _download(url: str) -> bytes:
     request = urllib.request.Request(url, headers={"User-Agent": "r1gym"})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            body: bytes = answer.read(MAX_BYTES + 1)
+            body = _read(answer)
     except urllib.error.HTTPError as error:
         with error:  # an HTTPError is an open answer too
             raise HubUnreachableError(f"{url}: HTTP {error.code} {error.reason}") from error
+    except HubUnreachableError:
+        raise
     except (OSError, http.client.HTTPException, ValueError) as error:
         cause = getattr(error, "reason", error)
         raise HubUnreachableError(f"{url}: {cause}") from error
-    if len(body) > MAX_BYTES:
-        raise DataError(f"{url} is larger than {MAX_BYTES} bytes: not the expected set")
     return body
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    """The whole body, given up when it comes too slowly or is too large."""
+    body = bytearray()
+    deadline = time.monotonic() + DEADLINE_S
+    while block := answer.read(2**16):
+        body += block
+        if len(body) > MAX_BYTES:
+            raise HubUnreachableError(f"{answer.url} is larger than {MAX_BYTES} bytes: not the expected set")
+        if time.monotonic() > deadline:
+            raise HubUnreachableError(f"{answer.url} took more than {DEADLINE_S:g} s")
+    return bytes(body)
 
 
 def _from_jsonl(body: bytes, url: str) -> list[dict[str, Any]]:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from r1gym.envs.reasoning import ReasoningEnv
+from r1gym.envs.refused import REFUSED
 from r1gym.errors import ReferenceRefusedError
 from r1gym.tasks import loading
 from r1gym.tasks.math500 import MATH500
 from r1gym.tasks.taskset import StoredTaskSet
-from r1gym.types import Task
+from r1gym.types import Task, Verdict
 
 REFUSED_GOLD = "$"
 """Nothing is left of it to compare with."""
@@ -46,7 +47,8 @@ def test_a_refused_row_is_not_drawn_and_is_ungradable_when_pinned(
     listed: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if listed:
-        monkeypatch.setitem(__import__("r1gym.envs.refused", fromlist=["REFUSED"]).REFUSED, MATH500.name, {"t/1"})
+        monkeypatch.setitem(REFUSED, MATH500.name, frozenset({"t/1"}))
+    monkeypatch.setattr("r1gym.envs.reasoning._told", set())
     env = ReasoningEnv("math500")
     drawn = {env.reset(seed=seed)[1]["index"] for seed in range(60)}
     assert drawn == {0, 2} and list(env.gradable) == ([0, 2] if listed else [0, 1, 2])
@@ -56,6 +58,22 @@ def test_a_refused_row_is_not_drawn_and_is_ungradable_when_pinned(
     assert info["reason"].startswith("reference_refused: ") and info["extracted"] == ""
     refusals = [record for record in caplog.records if "is refused" in record.message]
     assert len(refusals) == 1, "said once"
+
+
+class Crashing:
+    def grade(self, completion: str) -> Verdict:
+        raise RecursionError(completion)
+
+
+def test_a_grader_that_crashes_is_our_fault_and_said_aloud(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("r1gym.envs.reasoning.prepare", lambda task, extraction: Crashing())
+    env = ReasoningEnv("math500", split="sample", rewards={"accuracy": 1.0})
+    env.reset(seed=0)
+    _, reward, _, _, info = env.step("\\boxed{7}")
+    assert (reward, info["verdict"], info["reason"]) == (0.0, "UNGRADABLE", "grader_crashed: RecursionError")
+    assert "crashed on a completion of 9 characters" in caplog.text
 
 
 def test_a_set_that_is_nowhere_fails_at_reset_not_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

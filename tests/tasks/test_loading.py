@@ -134,6 +134,24 @@ def test_a_hub_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch)
             loading.load(MATH500, "test")
 
 
+def test_a_slow_or_endless_answer_is_given_up(endpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(endpoint / "test.jsonl", rows("1"))
+    monkeypatch.setattr(hub, "DEADLINE_S", -1.0)
+    with pytest.raises(DataNotFoundError, match="took more than"):
+        loading.load(tiny(rows("1")), "test")
+    monkeypatch.setattr(hub, "MAX_BYTES", 5)
+    with pytest.raises(DataNotFoundError, match="larger than 5 bytes"):
+        loading.load(tiny(rows("1")), "test")
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_set(endpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = rows("1")
+    file = write(endpoint / "test.jsonl", content)
+    monkeypatch.setenv("R1GYM_CACHE", str(file))  # a file where a folder should be
+    with pytest.raises(ConfigError, match="Set R1GYM_CACHE"):
+        loading.load(tiny(content), "test")
+
+
 def test_nothing_reachable_names_the_set_the_places_and_the_command(tmp_path: Path) -> None:
     with pytest.raises(DataNotFoundError) as caught:
         loading.load(MATH500, "test")
