@@ -9,9 +9,9 @@ __all__ = ["MATH500"]
 
 
 def parse(row: Row, split: str, index: int) -> Task:
-    """A row of ``problem, answer, unique_id`` (and ``solution, subject, level``) as a Task."""
+    """A row of ``problem, answer`` (and ``unique_id, subject, level``) as a Task."""
     return Task(
-        id=row.text("unique_id"),
+        id=row.text("unique_id") if "unique_id" in row.fields else f"math500/{split}/{index}",
         domain="math",
         question=row.text("problem"),
         reference=row.text("answer"),
@@ -33,5 +33,5 @@ MATH500 = Source(
         )
     },
     parse=parse,
-    needs="problem, answer, unique_id (strings); optional subject, level",
+    needs="problem, answer (strings); optional unique_id, subject, level",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import socket
 import warnings
 from typing import Any
 
@@ -19,6 +20,7 @@ import r1gym  # noqa: F401 - registers the ids
 from r1gym.envs.catalog import CATALOG, Entry
 from r1gym.prompts import TEMPLATES
 from r1gym.rewards import TERMS
+from r1gym.tasks import loading
 from r1gym.tasks.procedural import SIZES, ProceduralSource
 from r1gym.tasks.registry import source_named
 from r1gym.verifiers.domains import DOMAINS
@@ -46,6 +48,18 @@ def test_check_env_has_nothing_to_say_on_real_rows(entry: Entry) -> None:
         warnings.simplefilter("error")
         for split in splits:
             check_env(gym.make(entry.id, split=split).unwrapped)
+
+
+@EVERY_ID
+def test_the_constructor_is_offline_and_reads_nothing(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("the constructor reached for data")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(loading, "load", refuse)
+    gym.make(entry.id)
+    gym.make_vec(entry.id, num_envs=4, group_size=2)
 
 
 @EVERY_ID

@@ -24,6 +24,7 @@ from r1gym.tasks.gsm8k import GSM8K
 from r1gym.tasks.jsonl import parse_rows
 from r1gym.tasks.math500 import MATH500
 from r1gym.tasks.math_train import MATH, last_boxed
+from r1gym.tasks.registry import SOURCES
 from r1gym.tasks.source import DataFile, Fingerprint, HubFile, Source, Split
 
 
@@ -99,6 +100,27 @@ def test_a_copy_without_known_hash_is_taken_with_a_warning(endpoint: Path, caplo
     write(endpoint / "test.jsonl", rows("8"))
     tasks = loading.load(tiny(rows("1"), checked=False), "test")
     assert len(tasks) == 1 and "no content hash of this copy is known" in caplog.text
+
+
+def test_fetch_keeps_what_the_hub_has(
+    endpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = rows("1", "2")
+    write(endpoint / "test.jsonl", content)
+    monkeypatch.setitem(SOURCES, "tiny", tiny(content))
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["fetch", "tiny", "--split", "test"])
+    assert caught.value.code == 0 and "tiny (test): 2 rows in" in capsys.readouterr().out
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert len(loading.load(tiny(content), "test")) == 2
+    with pytest.raises(DataNotFoundError, match="could not be fetched: HF_HUB_OFFLINE is set"):
+        cli.fetch_sets("tiny")
+
+
+def test_a_set_with_too_few_rows_is_not_the_canonical_one(tmp_path: Path) -> None:
+    write(tmp_path / "cache" / "tiny.jsonl", rows("1"))
+    with pytest.raises(DataError, match="expected 2 rows, found 1"):
+        loading.load(tiny(rows("1", "2")), "test")
 
 
 def test_a_missing_file_on_the_hub_is_not_found(endpoint: Path) -> None:

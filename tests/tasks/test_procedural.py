@@ -53,6 +53,16 @@ def test_a_task_is_put_as_the_style_says() -> None:
     assert expression(Problem((7, 2, 9), ("-", "*"), -11)) == "7-2*9"
 
 
+def test_items_stay_what_they_were() -> None:
+    # Recorded when v0 was made: a change here moves every score on the generated ids and needs their next version.
+    deep = ArithmeticConfig(digits=2, operations=["+", "-", "*"], depth=3)
+    assert problem(ArithmeticConfig(), "train", 1, 123456) == Problem((6017, 3527), ("+",), 9544)
+    assert problem(deep, "test", 0, 0) == Problem((63, 49, 18, 28), ("-", "+", "*"), 63 - 49 + 18 * 28)
+    task = COUNTDOWN.tasks(CountdownConfig(), "test")[0]
+    assert task.reference == {"numbers": [34, 27, 27, 48], "target": 28}
+    assert task.meta["solution"] == "(34+48)-(27+27)"
+
+
 def test_items_are_pure_and_differ_by_seed_and_index() -> None:
     config = ArithmeticConfig()
     items = [problem(config, "train", 3, index) for index in range(500)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from itertools import combinations, product
 from math import comb, gcd, hypot
@@ -89,6 +90,16 @@ ANSWERS: dict[str, list[object]] = {
 
 def test_the_helpers_of_this_file_are_right() -> None:
     assert [tilings(n) for n in (1, 2, 3)] == [1, 3, 5] and 3 * 624 == 1872 and 4 * 624 == 2496
+
+
+@pytest.mark.skipif(not os.environ.get("R1GYM_DATA"), reason="needs real rows: set R1GYM_DATA")
+def test_no_sample_is_a_row_of_a_real_set() -> None:
+    def letters(text: str) -> str:
+        return "".join(filter(str.isalnum, text.lower()))
+
+    real = {letters(t.question) for s in STORED for split in s.splits for t in loading.load(s, split, offline=True)}
+    ours = {letters(task.question) for source in STORED for task in loading.load(source, "sample")}
+    assert len(real) > 5000 and len(ours) == 40 and not real & ours
 
 
 @pytest.mark.parametrize("source", STORED, ids=lambda source: source.name)
