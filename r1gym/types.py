@@ -1,7 +1,7 @@
 """The records that travel along the road: Task → Prompt → Completion → Verdict → Reward → Episode.
 
 Every record is a frozen, slotted dataclass: it is made once, never changed (``dataclasses.replace`` makes a changed
-copy) and can be pickled. Nothing here imports more than the standard library.
+copy) and can be pickled. Nothing here needs more than the standard library.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
+
+from r1gym.errors import ConfigError
 
 __all__ = [
     "CallCase",
@@ -22,6 +24,7 @@ __all__ = [
     "Outcome",
     "Prompt",
     "Reward",
+    "Sampling",
     "Span",
     "StdioCase",
     "Task",
@@ -65,6 +68,30 @@ class Task:
     """The gold answer in the form the domain's verifier takes (a string for "math")."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Facts about the row (subject, level, source): JSON-able, never needed to judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How completions are drawn."""
+
+    temperature: float = 1.0
+    """Divides the logits before the softmax; 0 takes the most probable token (greedy)."""
+    top_p: float = 1.0
+    """Keep the smallest set of most probable tokens whose mass reaches this; 1 keeps all."""
+    top_k: int = 0
+    """Keep this many most probable tokens; 0 keeps all."""
+    max_new_tokens: int = 256
+    """Token budget of one completion, the stop token included."""
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise ConfigError(f"temperature must be 0 (greedy) or above, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ConfigError(f"top_p must be in (0, 1], got {self.top_p}")
+        if self.top_k < 0:
+            raise ConfigError(f"top_k must be 0 (off) or above, got {self.top_k}")
+        if self.max_new_tokens < 1:
+            raise ConfigError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
 
 
 @dataclass(frozen=True, slots=True)

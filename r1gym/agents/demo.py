@@ -17,7 +17,7 @@ import torch
 from r1gym.agents import checkpoint, reporting
 from r1gym.agents.held_out import HeldOut, measure
 from r1gym.agents.interrupt import Interrupt
-from r1gym.agents.setup import make_held_out
+from r1gym.agents.setup import make_env, make_held_out
 from r1gym.agents.sft import Example, SFTConfig, make_optimizer, supervise
 from r1gym.config import as_json
 from r1gym.errors import ConfigError
@@ -141,15 +141,15 @@ class Reading:
             low,
             high,
             len(right[True]) / len(seen.episodes),
-            *(sum(kind) / len(kind) if kind else 0.0 for kind in (right[True], right[False])),
+            sum(right[True]) / max(len(right[True]), 1),
+            sum(right[False]) / max(len(right[False]), 1),
             sum(lengths) / len(lengths),
         )
 
 
 def run(config: GRPOConfig) -> int:
     """Cold start, GRPO, and the table of before and after; returns the exit status."""
-    from r1gym.agents.grpo import STAGE, train
-    from r1gym.agents.setup import make_env
+    from r1gym.agents.grpo import STAGE, train  # grpo's main imports this module
 
     env, held_out = make_env(config), make_held_out(config)
     if held_out is None:
@@ -237,7 +237,7 @@ def _steps_for(folder: RunFolder, stage: str, batch_size: int, examples: Sequenc
     records = [record for record in folder.read_metrics() if record["stage"] == stage]
     units = sum(record.get("tokens/sampled", 0) + 3 * record.get("tokens/trained", 0) for record in records)
     width = max(len(prompt) + len(completion) for prompt, completion in examples)
-    return max(round(units / (3 * batch_size * width)), 1)
+    return max(round(float(units) / (3 * batch_size * width)), 1)
 
 
 def _size(policy: HFPolicy) -> int:

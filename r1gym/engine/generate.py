@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from r1gym.engine.sampler import Request, Sample
-
-if TYPE_CHECKING:
-    from r1gym.policy.protocol import Sampling
+from r1gym.types import Sampling
 
 __all__ = ["generate"]
 

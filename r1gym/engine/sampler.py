@@ -12,17 +12,14 @@ import inspect
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from r1gym.engine.cache import SlotCache
 from r1gym.engine.sampling import draw, uniform
 from r1gym.errors import NumericalError
-
-if TYPE_CHECKING:
-    from r1gym.policy.protocol import Sampling
-    from r1gym.types import Finish
+from r1gym.types import Finish, Sampling
 
 __all__ = ["Request", "Sample", "Sampler", "unsupported"]
 

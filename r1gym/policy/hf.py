@@ -9,7 +9,7 @@ import copy
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -17,10 +17,7 @@ from r1gym.engine.generate import generate
 from r1gym.engine.sampler import Request, Sampler, unsupported
 from r1gym.errors import ModelError, PromptTooLongError
 from r1gym.policy import tokens
-from r1gym.types import Completion, Message, Prompt
-
-if TYPE_CHECKING:
-    from r1gym.policy.protocol import Sampling
+from r1gym.types import Completion, Message, Prompt, Sampling
 
 __all__ = ["HFPolicy"]
 

@@ -6,41 +6,15 @@ Axes: P prompts, G completions of one prompt (the group), B rows, T tokens.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from r1gym.errors import ConfigError
-from r1gym.types import Completion, Message, Prompt
+from r1gym.types import Completion, Message, Prompt, Sampling
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["Policy", "Sampling"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How completions are drawn."""
-
-    temperature: float = 1.0
-    """Divides the logits before the softmax; 0 takes the most probable token (greedy)."""
-    top_p: float = 1.0
-    """Keep the smallest set of most probable tokens whose mass reaches this; 1 keeps all."""
-    top_k: int = 0
-    """Keep this many most probable tokens; 0 keeps all."""
-    max_new_tokens: int = 256
-    """Token budget of one completion, the stop token included."""
-
-    def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ConfigError(f"temperature must be 0 (greedy) or above, got {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p must be in (0, 1], got {self.top_p}")
-        if self.top_k < 0:
-            raise ConfigError(f"top_k must be 0 (off) or above, got {self.top_k}")
-        if self.max_new_tokens < 1:
-            raise ConfigError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
 
 
 class Policy(Protocol):

@@ -8,15 +8,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
 import torch
 
 from r1gym.engine.sampling import draw, uniform
-from r1gym.types import Completion, Message, Prompt
-
-if TYPE_CHECKING:
-    from r1gym.policy.protocol import Sampling
+from r1gym.types import Completion, Message, Prompt, Sampling
 
 __all__ = ["TabularPolicy"]
 
