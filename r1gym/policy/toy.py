@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
 import torch
 
 from r1gym.engine.sampling import draw, uniform
