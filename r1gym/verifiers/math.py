@@ -1,71 +1,147 @@
-"""The mathematics grader: extract the final answer, read it, compare it with the gold."""
+"""The mathematics grader: extract the final answer, read it in the light of the gold, compare, say why."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
+from typing import Any
 
-from r1gym.errors import ReferenceRefusedError, unknown_name
+from r1gym.errors import unknown_name
 from r1gym.types import Span, Task, Verdict
-from r1gym.verifiers.extract import extract
+from r1gym.verifiers import text as prose
+from r1gym.verifiers.compare import Policy, Ruling, compare
+from r1gym.verifiers.extract import Extraction, extract
+from r1gym.verifiers.gold import Gold, clean, read_answer, read_gold
+from r1gym.verifiers.reasons import Refused
+from r1gym.verifiers.units import known, unit_named
 
 __all__ = ["MathGrader", "prepare"]
 
-_NUMBER = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d{1,400})?(?:\.(\d{1,400}))?")
-_FRACTION = re.compile(r"([+-]?)(?:\\[dt]?frac\{(-?\d{1,400})\}\{(-?\d{1,400})\}|(\d{1,400})/(\d{1,400}))")
-
-
-def _number(text: str) -> Fraction | None:
-    match = _FRACTION.fullmatch(text)
-    if match:
-        over, under = (match.group(2) or match.group(4)), (match.group(3) or match.group(5))
-        if int(under) == 0:
-            return None
-        return (-1 if match.group(1) == "-" else 1) * Fraction(int(over), int(under))
-    match = _NUMBER.fullmatch(text)
-    if not match or not (match.group(2) or match.group(3)):
-        return None
-    digits = (match.group(2) or "0").replace(",", "")
-    return Fraction(match.group(1) + digits + "." + (match.group(3) or "0"))
-
-
-def _squeeze(text: str) -> str:
-    return "".join(text.strip(" \n\t$.").replace("\\!", "").replace("{,}", ",").split())
+_INTEGER = re.compile(r"-?\d{1,18}")
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
 class MathGrader:
-    """A mathematical gold made ready: numbers by value, everything else by normalised text."""
+    """A mathematical gold made ready: built once, used on every completion of its group."""
 
-    reference: str
+    gold: Gold
     extraction: str
-    text: str
-    value: Fraction | None
+    policy: Policy
+    integer: int | None
+    """The gold where it is a plain integer: most answers are then compared as integers at once."""
+    echo: str = ""
 
-    def grade(self, completion: str) -> Verdict:
+    def grade(self, completion: object) -> Verdict:
         """The verdict on one completion; never raises."""
-        found = extract(completion, self.extraction)
-        if not found.parts:
-            return Verdict.no_answer(f"{found.rule}: {found.detail}")
-        answer = ", ".join(found.parts)
-        for part in found.parts:
-            text = _squeeze(part)
-            right = text == self.text if self.value is None else _number(text) == self.value
-            if not right:
-                span = Span(found.start, found.end, "answer", 0.0)
-                return Verdict.wrong(answer, f"different: read {answer!r}, expected {self.reference!r}", (span,))
-        return Verdict.correct(answer, "equal: same value", (Span(found.start, found.end, "answer", 1.0),))
+        try:
+            found = extract(completion, self.extraction, self.echo)
+            if not found.parts:
+                return Verdict.no_answer(f"{found.rule}: {found.detail}")
+            return self._verdict(found)
+        except Exception as error:
+            return Verdict.ungradable(f"grader_error: {type(error).__name__}: {error!s:.200}")
+
+    def _verdict(self, found: Extraction) -> Verdict:
+        parts = found.parts
+        if len(parts) == 1:
+            answer = parts[0]
+            ruling = self.rule(answer)
+        else:
+            answer = ", ".join(parts)
+            ruling = self._rule_several(parts, answer)
+        score = 1.0 if ruling.right else 0.0
+        spans = (Span(found.start, found.end, "answer", score),)
+        reason = f"{ruling.rule}: {ruling.detail}"
+        if ruling.right:
+            return Verdict.correct(answer, reason, spans)
+        return Verdict.wrong(answer, reason, spans)
+
+    def _rule_several(self, parts: tuple[str, ...], answer: str) -> Ruling:
+        """Several values in one closing statement: one answer of several parts, or one value said several times."""
+        if self.gold.container or (self.gold.kind == "choice" and len(self.gold.letters) > 1):
+            ruling = self.rule(answer)
+            if ruling.right:
+                return ruling
+        for part in parts:
+            ruling = self.rule(part)
+            if not ruling.right:
+                return Ruling(
+                    False, "hedge", f"several final answers, not all of them right ({ruling.rule}: {ruling.detail})"
+                )
+        return ruling
+
+    def rule(self, answer: str) -> Ruling:
+        """Rule on the text of an answer."""
+        if self.integer is not None and _INTEGER.fullmatch(answer):
+            right = int(answer) == self.integer
+            return Ruling(right, "integer", "the same integer" if right else f"expected {self.integer}")
+        answer = clean(answer)
+        if answer == self.gold.source:
+            return Ruling(True, "same_text", "spelled like the gold")
+        if self.integer is not None and _INTEGER.fullmatch(answer):
+            right = int(answer) == self.integer
+            return Ruling(right, "integer", "the same integer" if right else f"expected {self.integer}")
+        if not answer:
+            return Ruling(False, "grammar", "the answer is empty")
+        try:
+            return self._read_and_compare(answer)
+        except Refused as refusal:
+            return Ruling(False, refusal.rule, refusal.detail)
+
+    def _read_and_compare(self, answer: str) -> Ruling:
+        gold = self.gold
+        if gold.kind == "choice":
+            right = prose.same_choice(gold.letters, answer)
+            return Ruling(right, "choice", "the same choice" if right else f"expected {', '.join(gold.letters)}")
+        if gold.kind == "text":
+            right = prose.words(answer) == gold.words
+            return Ruling(right, "text", "the same words" if right else f"expected the words {gold.words!r:.{_SHOWN}}")
+        if gold.item is None:
+            return self._symbolic(answer)
+        ruling = Ruling(False, "undecided", "no reading")
+        for item in read_answer(answer, gold):
+            ruling = compare(gold.item, item, self.policy)
+            if ruling.right:
+                return ruling
+        return self._symbolic(answer) if ruling.doubt else ruling
+
+    def _symbolic(self, answer: str) -> Ruling:
+        return Ruling(False, "undecided", "not proven equal")
 
 
-def prepare(task: Task, extraction: str, **options: object) -> MathGrader:
-    """Read the gold of ``task``."""
+_PERCENT = re.compile(r"percent|%", re.IGNORECASE)
+_ROUNDED = re.compile(r"\bround|\bnearest\b|approximat|decimal place|significant (?:figure|digit)", re.IGNORECASE)
+_FORM = re.compile(r"\\boxed|\\fbox|<answer>|answer is|####")
+
+
+def prepare(task: Task, extraction: str, **options: Any) -> MathGrader:
+    """Read the gold of ``task``; the option ``type`` pins how (see ``gold.TYPES``).
+
+    Raises:
+        ReferenceRefusedError: The gold cannot be read, or does not earn CORRECT from its own grader.
+        UnknownNameError: No such option or type.
+    """
     for option in options:
-        raise unknown_name("option of domain 'math'", option, ())
-    reference = task.reference
-    if isinstance(reference, int) and not isinstance(reference, bool):
-        reference = str(reference)
-    if not isinstance(reference, str) or not _squeeze(reference):
-        raise ReferenceRefusedError(f"expected a gold answer as text, got {reference!r}")
-    text = _squeeze(reference)
-    return MathGrader(reference, extraction, text, _number(text))
+        if option != "type":
+            raise unknown_name("option of domain 'math'", option, ("type",))
+    gold = read_gold(task.reference, options.get("type", "auto"))
+    integer = None
+    if (
+        gold.item is not None
+        and gold.item.kind == "value"
+        and gold.item.unit is None
+        and isinstance(gold.item.value, int)
+    ):
+        integer = gold.item.value
+    return MathGrader(
+        gold, extraction, _policy(task.question), integer, task.question if _FORM.search(task.question) else ""
+    )
+
+
+def _policy(question: str) -> Policy:
+    """What the question says of percentages, rounding and units."""
+    if not question:
+        return Policy()
+    units = {unit_named(word) for word in re.findall(r"[A-Za-z]{2,}", question) if known(word)}
+    return Policy(bool(_PERCENT.search(question)), bool(_ROUNDED.search(question)), tuple(sorted(units)))

@@ -132,8 +132,8 @@ def test_idempotent(text):
     "unit",
     [
         "\\boxed{", "\\boxed{7}", "}", "{", "<answer>", "</answer>", "<think>", "</think>", "#### 7\n",
-        "The answer is 7. ", "$", "\n", " ", "Question: ", "\\boxed", "\\fbox{7} \\boxed{8} ", "or ", "answer is ", "<|im_end|>",
-        "####", "*", "_ ",
+        "The answer is 7. ", "$", "\n", " ", "Question: ", "\\boxed", "\\fbox{7} \\boxed{8} ", "or ", "answer is ",
+        "<|im_end|>", "####", "*", "_ ",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("mode", ["lenient", "strict:boxed", "strict:answer", "strict:####"])

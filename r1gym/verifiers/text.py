@@ -1,0 +1,54 @@
+"""Answers in words: choices, names, yes and no; compared without wrappers, case and end punctuation, never by parts."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["choices", "is_prose", "same_choice", "words"]
+
+_WRAP = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|mbox|hbox|mathrm|mathbf|mathit|operatorname|emph|boxed|fbox)\s*(?=\{)"
+)
+_GAPS = re.compile(r"\\[,;:!> ]|\\quad|\\qquad|~|[\s]+|\\(?:left|right|displaystyle)(?![A-Za-z])")
+_LETTERS = re.compile(r"\(?([A-Z])\)?(?:\s*(?:,|;|and|&|, and)\s*\(?([A-Z])\)?)*\.?")
+_LETTER = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
+_CHOICE = re.compile(r"\(\s*([A-Z])\s*\)(?:\s.*)?|([A-Z])(?:\s*[.):]\s*.*)?", re.DOTALL)
+_ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)", re.IGNORECASE)
+_PROSE = re.compile(r"[A-Za-z][A-Za-z'’-]*(?:[ ,]+[A-Za-z0-9][A-Za-z0-9'’-]*)*\.?")
+
+
+def _unwrapped(text: str) -> str:
+    """``text`` without text commands, dollars, braces and spacing commands."""
+    if "\\" in text:
+        text = _WRAP.sub("", text)
+    text = _GAPS.sub(" ", text.replace("$", "").replace("\\%", "%"))
+    return text.replace("{", "").replace("}", "").replace("**", "").strip(" .,;:!\"'`*")
+
+
+def words(text: str) -> str:
+    """The words of ``text`` in one spelling; labels of capital letters alone (ACF) keep their case."""
+    plain = _ARTICLE.sub("", _unwrapped(text), count=1)
+    if plain.isalpha() and plain.isupper() and len(plain) <= 3:
+        return plain
+    return " ".join(plain.casefold().replace("-", " ").replace(",", " ").split())
+
+
+def choices(text: str) -> tuple[str, ...]:
+    r"""The letters of a gold such as ``\text{(C)}``, ``B`` or ``\text{A, B}``, sorted; () where it is no such gold."""
+    plain = _unwrapped(text)
+    return tuple(sorted(_LETTER.findall(plain))) if _LETTERS.fullmatch(plain) else ()
+
+
+def same_choice(gold: tuple[str, ...], text: str) -> bool:
+    """Whether ``text`` names just the letters of ``gold``: ``(C)``, ``C.``, ``C) ellipse``; ``A, B`` in any order."""
+    plain = _unwrapped(text)
+    if len(gold) == 1:
+        match = _CHOICE.fullmatch(plain)
+        return match is not None and (match.group(1) or match.group(2)) == gold[0]
+    return choices(text) == gold
+
+
+def is_prose(text: str) -> bool:
+    """Whether ``text`` is words and nothing else."""
+    plain = _unwrapped(text)
+    return bool(_PROSE.fullmatch(plain)) and any(len(word) > 1 for word in plain.split())
