@@ -259,6 +259,8 @@ class AnswerParser(FactorParser):
             if closing not in _CLOSERS[opening]:
                 raise Refused("grammar", f"{opening!r} is closed by {closing!r}")
             self.at += 1
+            if inner.op == "quantity" and inner.args[1] in (_PERCENT, _DEGREE):
+                inner = Node("pct" if inner.args[1] is _PERCENT else "deg", inner.args[:1])
             if opening == "]" or closing == "[":
                 opening = "(" if opening == "]" else opening
                 closing = ")" if closing == "[" else closing

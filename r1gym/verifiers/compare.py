@@ -252,8 +252,8 @@ def _values(gold: Item, answer: Item, policy: Policy) -> Ruling:
         if not forms.is_opaque(left) and not forms.is_opaque(right):
             return _wrong("canonical", "another canonical form")
     refusal = answer.refusal if right is None else gold.refusal
-    if refusal[0] == "undefined":
-        return _wrong("undefined", refusal[1])
+    if refusal[0] in ("undefined", "kind", "grammar"):
+        return _wrong(*refusal)
     result = probe(gold.node, answer.node)
     if result.outcome == "unequal":
         return _wrong("probed", result.detail)
@@ -263,7 +263,7 @@ def _values(gold: Item, answer: Item, policy: Policy) -> Ruling:
         return Ruling(False, "undecided", result.detail + ", which is no proof", True)
     if refusal[0] == "over_budget":
         return _wrong("over_budget", refusal[1])
-    return Ruling(False, "undecided", result.detail, True)
+    return Ruling(False, "undecided", result.detail, left is None)
 
 
 def _rounding(gold: Item, left: Value, right: Value, policy: Policy) -> Ruling | None:

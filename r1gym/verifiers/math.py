@@ -6,14 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from r1gym.errors import unknown_name
+from r1gym.errors import ReferenceRefusedError, unknown_name
 from r1gym.types import Span, Task, Verdict
 from r1gym.verifiers import text as prose
+from r1gym.verifiers.answers import parse_answer
 from r1gym.verifiers.compare import Policy, Ruling, compare
 from r1gym.verifiers.extract import Extraction, extract
 from r1gym.verifiers.gold import Gold, clean, read_answer, read_gold
+from r1gym.verifiers.items import Item
 from r1gym.verifiers.reasons import Refused
 from r1gym.verifiers.units import known, unit_named
+from r1gym.verifiers.workers import WorkerUnavailableError, ask, tree
 
 __all__ = ["MathGrader", "prepare"]
 
@@ -39,6 +42,8 @@ class MathGrader:
             if not found.parts:
                 return Verdict.no_answer(f"{found.rule}: {found.detail}")
             return self._verdict(found)
+        except WorkerUnavailableError as error:
+            return Verdict.ungradable(f"worker_unavailable: {error}")
         except Exception as error:
             return Verdict.ungradable(f"grader_error: {type(error).__name__}: {error!s:.200}")
 
@@ -98,16 +103,40 @@ class MathGrader:
             right = prose.words(answer) == gold.words
             return Ruling(right, "text", "the same words" if right else f"expected the words {gold.words!r:.{_SHOWN}}")
         if gold.item is None:
-            return self._symbolic(answer)
+            return self._symbolic(answer, None)
         ruling = Ruling(False, "undecided", "no reading")
         for item in read_answer(answer, gold):
             ruling = compare(gold.item, item, self.policy)
+            if ruling.doubt:
+                ruling = self._symbolic(answer, item)
             if ruling.right:
                 return ruling
-        return self._symbolic(answer) if ruling.doubt else ruling
+        return ruling
 
-    def _symbolic(self, answer: str) -> Ruling:
-        return Ruling(False, "undecided", "not proven equal")
+    def _symbolic(self, answer: str, item: Item | None) -> Ruling:
+        """What computer algebra says, in a worker: of two trees, or of two texts where only it reads the gold."""
+        job: dict[str, Any]
+        if self.gold.item is None:
+            job = {"kind": "latex", "gold": self.gold.source, "answer": _tree_or_text(answer)}
+        elif item is not None and item.kind == self.gold.item.kind == "value":
+            job = {"kind": "equal", "gold": tree(self.gold.item.node), "answer": tree(item.node)}
+        else:
+            return Ruling(False, "undecided", "a part whose equality is not proven")
+        result = ask(job)
+        if result == "over_budget":
+            return Ruling(False, "over_budget", "computer algebra found no end in its time and memory")
+        if result == "undecided":
+            return Ruling(False, "undecided", "computer algebra could not prove equality")
+        right = result == "equal"
+        return Ruling(right, "symbolic", "proven equal" if right else "proven different")
+
+
+def _tree_or_text(answer: str) -> Any:
+    """The answer's own tree where the grammar has one (it reads more spellings), else its text for the LaTeX parser."""
+    try:
+        return tree(parse_answer(answer))
+    except Refused:
+        return answer
 
 
 _PERCENT = re.compile(r"percent|%", re.IGNORECASE)
@@ -126,6 +155,8 @@ def prepare(task: Task, extraction: str, **options: Any) -> MathGrader:
         if option != "type":
             raise unknown_name("option of domain 'math'", option, ("type",))
     gold = read_gold(task.reference, options.get("type", "auto"))
+    if gold.kind == "symbolic" and ask({"kind": "parse", "gold": gold.source}) != "equal":
+        raise ReferenceRefusedError(f"the gold {task.reference!r} is neither in the answer language nor in LaTeX's")
     integer = None
     if (
         gold.item is not None

@@ -12,7 +12,10 @@ _WRAP = re.compile(
 _GAPS = re.compile(r"\\[,;:!> ]|\\quad|\\qquad|~|[\s]+|\\(?:left|right|displaystyle)(?![A-Za-z])")
 _LETTERS = re.compile(r"\(?([A-Z])\)?(?:\s*(?:,|;|and|&|, and)\s*\(?([A-Z])\)?)*\.?")
 _LETTER = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
-_CHOICE = re.compile(r"\(\s*([A-Z])\s*\)(?:\s.*)?|([A-Z])(?:\s*[.):]\s*.*)?", re.DOTALL)
+_CHOICE = re.compile(r"(?:\(\s*([A-Z])\s*\)|([A-Z])(?=\Z|\s*[.):]))\s*[.):]?(.*)", re.DOTALL)
+_OTHER_CHOICE = re.compile(
+    r"\s*[-+*/=^<>,;&|]|.*(?:\b(?:or|and|not|but)\b|(?<![A-Za-z\\])[A-Z](?![A-Za-z]))", re.DOTALL
+)
 _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)", re.IGNORECASE)
 _PROSE = re.compile(r"[A-Za-z][A-Za-z'’-]*(?:[ ,]+[A-Za-z0-9][A-Za-z0-9'’-]*)*\.?")
 
@@ -44,7 +47,10 @@ def same_choice(gold: tuple[str, ...], text: str) -> bool:
     plain = _unwrapped(text)
     if len(gold) == 1:
         match = _CHOICE.fullmatch(plain)
-        return match is not None and (match.group(1) or match.group(2)) == gold[0]
+        if match is None or (match.group(1) or match.group(2)) != gold[0]:
+            return False
+        # What the choice says may follow its letter; a second letter or a connective is a hedge.
+        return not _OTHER_CHOICE.match(match.group(3))
     return choices(text) == gold
 
 
