@@ -12,6 +12,9 @@ R1GymError
 ├── TokenizerError (ValueError)           a tokenizer without what sampling needs
 ├── ModelError (ValueError)               a model that cannot be loaded or used
 ├── NumericalError (ArithmeticError)      NaN or infinity where a number was needed
+├── SandboxError (RuntimeError)           code cannot be run or judged here, through no fault of the code
+│   ├── SandboxUnavailableError           no engine, no image, no permission; the message says how to get it
+│   └── UnsafeSandboxError                a protection is missing and allow_unsafe was not given
 ├── RunFolderError (FileExistsError)      a run folder that holds another run
 └── MissingExtraError (ImportError)       an optional package; the message names the pip command
 
@@ -36,8 +39,11 @@ __all__ = [
     "ReferenceRefusedError",
     "RowError",
     "RunFolderError",
+    "SandboxError",
+    "SandboxUnavailableError",
     "TokenizerError",
     "UnknownNameError",
+    "UnsafeSandboxError",
     "missing_extra",
     "unknown_name",
 ]
@@ -89,6 +95,18 @@ class ModelError(R1GymError, ValueError):
 
 class NumericalError(R1GymError, ArithmeticError):
     """NaN or infinity where a number was needed."""
+
+
+class SandboxError(R1GymError, RuntimeError):
+    """Code cannot be run or judged here, through no fault of the code."""
+
+
+class SandboxUnavailableError(SandboxError):
+    """No engine, no image or no permission; the message says how to get it."""
+
+
+class UnsafeSandboxError(SandboxError):
+    """A protection is missing, and ``allow_unsafe=True`` was not given; the message names it."""
 
 
 class RunFolderError(R1GymError, FileExistsError):

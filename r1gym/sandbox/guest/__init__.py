@@ -1,0 +1,1 @@
+"""What runs inside a slot: sent as source when a slot starts, standard library only."""

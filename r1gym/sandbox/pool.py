@@ -1,0 +1,131 @@
+"""Warm slots: started when first needed, leased to one submission at a time, replaced on any doubt."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+from r1gym.errors import SandboxError
+from r1gym.sandbox.protocol import Backend
+from r1gym.sandbox.slots import Slot
+
+__all__ = ["Pool"]
+
+_UIDS_SPARE = 2_000
+
+
+class Pool:
+    """At most ``size`` slots of one backend. Thread-safe; waiting for a slot is not grading time.
+
+    ``recycle_after`` leases a slot is replaced by a fresh one, and so is one that a lease left in doubt.
+    """
+
+    def __init__(self, backend: Backend, size: int, recycle_after: int = 1000) -> None:
+        self.backend = backend
+        self.size = size
+        self.recycle_after = recycle_after
+        self.started = 0
+        """Slots started so far."""
+        self._free: list[Slot] = []
+        self._leased: set[Slot] = set()
+        self._changed = threading.Condition()
+        self._pending = 0
+        self._closed = False
+
+    def _take(self, memory_mb: int) -> Slot | None:
+        """A free slot, of the same memory if there is one; None where one may be started. Call with the lock."""
+        if self._free:
+            same = next((slot for slot in self._free if slot.memory_mb == memory_mb), self._free[-1])
+            self._free.remove(same)
+            self._leased.add(same)
+            return same
+        self._pending += 1
+        return None
+
+    def _start(self, memory_mb: int) -> Slot:
+        try:
+            link = self.backend.start(memory_mb)
+            slot = Slot(link, memory_mb)
+            try:
+                slot.greet()
+            except SandboxError:
+                link.close()
+                raise
+        finally:
+            with self._changed:
+                self._pending -= 1
+                self._changed.notify()
+        with self._changed:
+            self.started += 1
+            if not self._closed:
+                self._leased.add(slot)
+                return slot
+        slot.close()
+        raise SandboxError("the pool was closed")
+
+    def acquire(self, memory_mb: int, wait: bool = True) -> Slot | None:
+        """A slot with room for ``memory_mb``; None where all are busy and ``wait`` is False.
+
+        Raises SandboxError where no slot can be started, or the pool was closed.
+        """
+        with self._changed:
+            while not self._free and len(self._leased) + self._pending >= self.size and not self._closed:
+                if not wait:
+                    return None
+                self._changed.wait()
+            if self._closed:
+                raise SandboxError("the pool was closed")
+            slot = self._take(memory_mb)
+        if slot is None:
+            return self._start(memory_mb)
+        try:
+            slot.resize(memory_mb)
+        except SandboxError:
+            slot.doubtful = True
+            self.release(slot)
+            with self._changed:
+                self._pending += 1
+            return self._start(memory_mb)
+        return slot
+
+    def release(self, slot: Slot) -> None:
+        """Give a slot back; a worn or doubtful one is ended."""
+        slot.used += 1
+        keep = not slot.doubtful and slot.used < self.recycle_after and slot.uids_left > _UIDS_SPARE
+        with self._changed:
+            self._leased.discard(slot)
+            keep = keep and not self._closed
+            if keep:
+                self._free.append(slot)
+            self._changed.notify()
+        if not keep:
+            slot.close()
+
+    @contextlib.contextmanager
+    def lease(self, memory_mb: int) -> Iterator[Slot]:
+        """A slot for the time of a ``with``; any exception leaves it in doubt."""
+        slot = self.acquire(memory_mb)
+        assert slot is not None
+        try:
+            yield slot
+        except BaseException:
+            slot.doubtful = True
+            raise
+        finally:
+            self.release(slot)
+
+    def close(self, wait_seconds: float = 5.0) -> None:
+        """End every slot; those in use get ``wait_seconds`` to come back and are ended then."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            free, self._free = self._free, []
+        for slot in free:
+            slot.close()
+        deadline = time.monotonic() + wait_seconds
+        while self._leased and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for slot in list(self._leased):
+            slot.close()

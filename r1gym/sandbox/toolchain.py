@@ -1,0 +1,110 @@
+"""The languages, one table row each, and the compilers of the local backend with their precompiled header."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from r1gym.errors import unknown_name
+
+__all__ = ["HEADER_FOLDER", "LANGUAGES", "Language", "get_language", "local_binds", "local_identity", "prepare_local"]
+
+HEADER_FOLDER = "/opt/r1gym/include"
+"""Holds ``bits/stdc++.h.gch``, one file a standard; first on the include path, in the image as in a jail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a source becomes a running program."""
+
+    name: str
+    filename: str
+    compile_argv: tuple[str, ...]
+    """Empty where nothing is compiled."""
+    run_argv: tuple[str, ...]
+    time_factor: float
+    """How much more time a language may take than C++ where ``time_factor="language"``."""
+    precompiled: bool = False
+    """Whether its compiler looks for the precompiled header."""
+
+
+_FLAGS = ("-O2", "-pipe", "-DONLINE_JUDGE")
+CXX_FLAGS = (*_FLAGS, "-std=c++17")
+"""Flags of C++, those of the precompiled header too: the compiler takes it only if they agree."""
+
+LANGUAGES: dict[str, Language] = {
+    language.name: language
+    for language in (
+        Language("python", "main.py", (), ("python3", "-s", "/w/program/main.py"), 5.0),
+        Language(
+            "cpp",
+            "main.cpp",
+            ("/usr/bin/g++", *CXX_FLAGS, f"-I{HEADER_FOLDER}", "/w/program/main.cpp", "-o", "a.out"),
+            ("/w/program/a.out",),
+            1.0,
+            True,
+        ),
+        Language(
+            "c",
+            "main.c",
+            ("/usr/bin/gcc", *_FLAGS, "-std=c17", "/w/program/main.c", "-o", "a.out", "-lm"),
+            ("/w/program/a.out",),
+            1.0,
+        ),
+    )
+}
+
+
+def get_language(name: str) -> Language:
+    """The table row of ``name``. Raises UnknownNameError."""
+    if name not in LANGUAGES:
+        raise unknown_name("language", name, LANGUAGES)
+    return LANGUAGES[name]
+
+
+@functools.cache
+def local_identity() -> str:
+    """The version line of this machine's g++; part of the compile cache's key."""
+    if shutil.which("g++") is None:
+        return "none"
+    done = subprocess.run(["g++", "--version"], capture_output=True, text=True, timeout=20, check=True)
+    return done.stdout.splitlines()[0]
+
+
+def _header_home() -> Path:
+    """Where this machine keeps the header: readable by the jail's ids, so not in root's home."""
+    key = hashlib.sha256(f"{local_identity()} {CXX_FLAGS}".encode()).hexdigest()[:16]
+    return Path("/var/cache/r1gym") / key
+
+
+def local_binds() -> list[Path]:
+    """What a jail shows at ``HEADER_FOLDER``: a list of at most one folder, made if it may be."""
+    home = _header_home()
+    try:
+        (home / "bits").mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return []
+    return [home]
+
+
+def prepare_local() -> None:
+    """Build the precompiled header once a machine (seconds, 100 MB); without it compiling is slower, not different."""
+    binds = local_binds()
+    target = binds[0] / "bits" / "stdc++.h.gch" if binds else None
+    if target is None or target.exists() or local_identity() == "none":
+        return
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder, contextlib.suppress(subprocess.SubprocessError):
+        source = Path(folder, "stdc++.h")
+        source.write_text("#include <bits/stdc++.h>\n")
+        made = Path(folder, "made.gch")
+        command = ["g++", *CXX_FLAGS, "-x", "c++-header", str(source), "-o", str(made)]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        os.chmod(made, 0o644)
+        os.replace(made, target)
