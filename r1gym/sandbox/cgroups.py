@@ -61,7 +61,10 @@ def find_parents(root: Path = Path("/sys/fs/cgroup")) -> dict[str, Path]:
                 break
     if "memory" not in parents and "" in own:
         start = root / own[""].lstrip("/")
-        for folder in (start, start.parent):  # a folder with processes in it may not have such children: its sibling may
+        for folder in (
+            start,
+            start.parent,
+        ):  # a folder with processes in it may not have such children: its sibling may
             if root in (folder, *folder.parents) and _delegated(folder) and _writable(folder):
                 return {"unified": folder}
     return parents

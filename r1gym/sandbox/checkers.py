@@ -112,7 +112,7 @@ def _integers(bits: int | None, single: bool = False, unordered: bool = False) -
         if None in got:
             return "the output holds something that is not an integer"
         if unordered:
-            want, got = sorted(map(bytes, want)), sorted(map(bytes, got))  # type: ignore[arg-type]
+            want, got = sorted(want, key=repr), sorted(got, key=repr)
         if len(want) != len(got):
             return f"expected {len(want)} integers, found {len(got)}"
         wrong = next((i for i, pair in enumerate(zip(want, got, strict=True)) if pair[0] != pair[1]), None)

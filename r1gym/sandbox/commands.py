@@ -46,23 +46,23 @@ class Survive:
 
 
 def _build(options: Build) -> int:
-    from r1gym.sandbox import image
+    from r1gym.sandbox.image import build
 
-    tag, seconds = image.build(options.route, options.base, options.tag, options.force, say=print)
+    tag, seconds = build(options.route, options.base, options.tag, options.force, say=print)
     print(f"{tag}: ready after {seconds:.1f} s")
     return 0
 
 
 def _doctor(options: Doctor) -> int:
-    from r1gym.sandbox import doctor
+    from r1gym.sandbox.doctor import report
 
-    return doctor.report(options.probe)
+    return report(options.probe)
 
 
 def _survive(options: Survive) -> int:
-    from r1gym.sandbox import survive
+    from r1gym.sandbox.survive import report
 
-    return survive.report(options.backends, options.only)
+    return report(options.backends, options.only)
 
 
 VERBS = ("build", "doctor", "survive")
@@ -87,5 +87,3 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise unknown_name("verb", verb, VERBS)
 
     run_command(run)
-
-

@@ -35,7 +35,7 @@ def _accepts(program: CheckerProgram, raw: Raw) -> bool | None:
 
 
 def check_with_program(sandbox: Sandbox, program: CheckerProgram, case: tuple[bytes, bytes], output: bytes) -> str:
-    """"" where the checker accepts ``output`` for ``case`` (input, answer), else why not. Raises AnswerError.
+    """Empty where the checker accepts ``output`` for ``case`` (input, answer), else why not. Raises AnswerError.
 
     A checker that fails on an output, but accepts the jury's own answer, failed because of the output: that output is
     wrong, for else a submission could choose not to be judged. Where it fails on the answer too, the fault is ours.

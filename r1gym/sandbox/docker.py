@@ -60,7 +60,16 @@ def connect() -> Any:
     with explained("cannot reach Docker"):
         import docker
 
+        _knock(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
         return docker.from_env(timeout=60)
+
+
+def _knock(host: str) -> None:
+    """Raise OSError where nobody listens: the SDK leaves a socket open when its first connection fails."""
+    if host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(10)
+            probe.connect(host.removeprefix("unix://"))
 
 
 def _owner() -> str:
@@ -237,13 +246,20 @@ class DockerBackend:
             link._socket.setblocking(False)
         return link
 
-    def remove(self, container: str) -> None:
-        """Remove a container whatever state it is in; one that is gone or going is fine."""
+    def remove(self, container: str, wait_seconds: float = 10.0) -> None:
+        """Remove a container whatever state it is in, and see it gone; one that is gone already is fine."""
         import docker.errors
         import requests
 
-        with self._lock, contextlib.suppress(docker.errors.APIError, requests.RequestException):
-            self._client.api.remove_container(container, force=True)
+        deadline = time.monotonic() + wait_seconds
+        with contextlib.suppress(docker.errors.NotFound, requests.RequestException):
+            while time.monotonic() < deadline:
+                with self._lock, contextlib.suppress(docker.errors.APIError):
+                    try:
+                        self._client.api.remove_container(container, force=True)
+                    except docker.errors.NotFound:
+                        return
+                time.sleep(0.02)  # removed by itself at the same time: the engine says so until it is done
 
     def protections(self) -> tuple[Protection, ...]:
         """What a container keeps away, by what this engine says of itself."""

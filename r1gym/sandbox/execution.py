@@ -64,6 +64,9 @@ class Raw:
     cpu: float = 0.0
     wall: float = 0.0
     peak_bytes: int = 0
+    """Most memory seen: of one process, or of all together."""
+    rss_bytes: int = 0
+    """Most memory of one process, counted by the kernel."""
     stdout: bytes = b""
     stderr: bytes = b""
     answer: bytes = b""
@@ -78,7 +81,8 @@ class Raw:
         return cls(
             status=int(head["status"]), cause=str(head["cause"]), fault=fault, report=report,
             oom_kills=int(head["oom_kills"]), cpu=float(head["cpu"]), wall=float(head["wall"]),
-            peak_bytes=int(head["peak_bytes"]), stdout=stdout, stderr=stderr, answer=answer, artifact=artifact,
+            peak_bytes=int(head["peak_bytes"]), rss_bytes=int(head["rss_bytes"]),
+            stdout=stdout, stderr=stderr, answer=answer, artifact=artifact,
         )  # fmt: skip
 
 

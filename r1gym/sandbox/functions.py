@@ -17,7 +17,7 @@ _SEQUENCES = (list, tuple)
 
 
 def make_request(case: CallCase, nonce: str) -> bytes:
-    """What the submission's process reads: function, arguments, nonce. Raises ConfigError for arguments that are no data."""
+    """What the submission's process reads: function, arguments, nonce. Raises ConfigError for what is no data."""
     try:
         arguments = [values.pack(item) for item in case.args]
     except (TypeError, ValueError) as error:

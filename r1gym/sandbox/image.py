@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from r1gym.errors import SandboxUnavailableError
+from r1gym.sandbox.guest.forkserver import PRELOADED
 from r1gym.sandbox.toolchain import CXX_FLAGS
 
 __all__ = ["Route", "build", "default_tag"]
@@ -22,13 +23,15 @@ _PACKAGES = (
     *("base-files", "base-passwd", "bash", "dash", "coreutils", "libc-bin"),
     *("python3", "python3-numpy", "g++", "gcc", "libc6-dev"),
 )
+_MODULES = (*PRELOADED, "array", "ast", "cmath", "contextlib", "ctypes", "dataclasses", "numpy", "select", "socket",
+            "statistics", "subprocess", "tempfile", "unittest")  # fmt: skip
 _LEFT_OUT = ("doc", "man", "locale", "info")
 _RECIPE = Path(__file__).with_name("Dockerfile")
 
 
 def default_tag() -> str:
     """The image's name: its tag changes with the recipe, so that an old image is never taken for a new one."""
-    text = _RECIPE.read_text() + " ".join((*CXX_FLAGS, *_PACKAGES))
+    text = _RECIPE.read_text() + " ".join((*CXX_FLAGS, *_PACKAGES, *_MODULES))
     return f"r1gym-sandbox:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
@@ -66,7 +69,7 @@ def _unpack(packages: list[Path], root: Path) -> None:
         (root / name).symlink_to(f"usr/{name}")
     skip = " ".join(f"--exclude=./usr/share/{name}" for name in _LEFT_OUT)
     script = 'dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --keep-directory-symlink ' + skip
-    workers = [subprocess.Popen(["sh", "-c", script, "sh", str(deb), str(root)]) for deb in packages[:0]]
+    workers: list[subprocess.Popen[bytes]] = []
     waiting = list(packages)
     while waiting or workers:
         while waiting and len(workers) < (os.cpu_count() or 1):
@@ -141,7 +144,7 @@ def build(
 
 def _from_base(client: Any, base: str, tag: str, say: Callable[[str], None]) -> None:
     say(f"building {tag}" + (f" on {base}" if base else ""))
-    arguments = {"CXX_FLAGS": " ".join(CXX_FLAGS)} | ({"BASE": base} if base else {})
+    arguments = {"CXX_FLAGS": " ".join(CXX_FLAGS), "MODULES": " ".join(_MODULES)} | ({"BASE": base} if base else {})
     with tempfile.TemporaryDirectory(prefix="r1gym-build-") as folder:
         shutil.copy(_RECIPE, folder)
         network = "none" if base.startswith("r1gym-sandbox-base") else None

@@ -16,7 +16,7 @@ from r1gym.sandbox.checkers import AnswerError, get_checker
 from r1gym.sandbox.chooser import Sandbox, resolve
 from r1gym.sandbox.compiling import CompilerFault, Program, build
 from r1gym.sandbox.custom import check_with_program
-from r1gym.sandbox.execution import Execution, Raw, Request
+from r1gym.sandbox.execution import Execution, Raw, Request, run_once
 from r1gym.sandbox.functions import compare, make_request, read_answer, tolerance_of
 from r1gym.sandbox.records import CompileResult, Judgement, Ruling, TestResult, worst
 from r1gym.sandbox.toolchain import Language, get_language
@@ -47,7 +47,7 @@ def _ended(raw: Raw, limits: Limits) -> tuple[Ruling, str] | None:
         return Ruling.IE, raw.fault
     if raw.report == "syntax":
         return Ruling.CE, "does not compile"
-    if raw.oom_kills or raw.cause == "memory" or raw.peak_bytes > limits.memory_mb << 20:
+    if raw.oom_kills or raw.cause == "memory" or raw.rss_bytes > limits.memory_mb << 20:
         return Ruling.MLE, f"more than {limits.memory_mb} MB"
     if raw.cause == "cpu" or raw.cpu > limits.cpu_seconds:
         return Ruling.TLE, f"more than {limits.cpu_seconds:g} s of CPU"
@@ -119,9 +119,9 @@ def _request(language: Language, program: Program, limits: Limits, calls: bool, 
 
 
 def _prepare(
-    sandbox: Sandbox, language: Language, source: str, tests: Sequence[Case], checker: str | CheckerProgram
+    sandbox: Sandbox, language: Language, tests: Sequence[Case], checker: str | CheckerProgram
 ) -> tuple[list[bytes], Compare, bool]:
-    """The inputs, how to compare, and whether the tests call a function. Raises ConfigError for tests that do not fit."""
+    """The inputs, how to compare, and whether the tests call a function. Raises ConfigError where they do not fit."""
     calls = [test for test in tests if isinstance(test, CallCase)]
     stdio = [test for test in tests if isinstance(test, StdioCase)]
     if calls and stdio:
@@ -131,14 +131,6 @@ def _prepare(
     if calls:
         return *_calls(calls, checker), True
     return *_stdio(sandbox, stdio, checker), False
-
-
-def _syntax(sandbox: Sandbox, program: Program, limits: Limits) -> Raw:
-    """Whether a Python program compiles, in a slot: what the other isolation finds out as it goes."""
-    results: list[Raw] = []
-    request = Request("check", program.content, limits)
-    Execution(sandbox.pool, request, [b""], lambda _, raw: results.append(raw) is None).run()
-    return results[0]
 
 
 def _run(
@@ -193,10 +185,12 @@ def judge(
     row = get_language(language)
     factor = row.time_factor if time_factor == "language" else float(time_factor)
     applied = replace(
-        limits, cpu_seconds=limits.cpu_seconds * factor, wall_seconds=max(limits.wall_seconds, limits.cpu_seconds) * factor
+        limits,
+        cpu_seconds=limits.cpu_seconds * factor,
+        wall_seconds=max(limits.wall_seconds, limits.cpu_seconds) * factor,
     )
     place = resolve(sandbox)
-    inputs, compare_with, calls = _prepare(place, row, source, tests, checker)
+    inputs, compare_with, calls = _prepare(place, row, tests, checker)
     stamp = functools.partial(
         Judgement, language=language, limits=applied, time_factor=factor, backend=place.name,
         isolation=isolation if not row.compile_argv else "exec", total=len(tests),
@@ -209,7 +203,7 @@ def judge(
         return stamp(verdict=Ruling.CE, tests=(), compile=program.result)
     request = _request(row, program, applied, calls, isolation)
     if request.kind == "exec" and not row.compile_argv:
-        raw = _syntax(place, program, applied)
+        raw = run_once(place.pool, Request("check", program.content, applied))
         if raw.report == "syntax":
             return stamp(verdict=Ruling.CE, tests=(), compile=CompileResult(False, raw.wall, False, _shown(raw.stderr)))
     results = _run(place, request, inputs, compare_with, stop_on_first_failure)

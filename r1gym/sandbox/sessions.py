@@ -23,7 +23,7 @@ class CellResult:
     """What one cell did."""
 
     state: State
-    """"ok", "error" (an exception; the session lives on), or "ended" (the interpreter is gone; nothing runs any more)."""
+    """"ok", "error" (an exception; the session lives on), or "ended" (the interpreter is gone)."""
     stdout: str
     """What the cell printed, the value of its last expression and its traceback included."""
     stderr: str
@@ -34,7 +34,7 @@ class CellResult:
 
 
 class Session:
-    """``with Session() as session: session.run("x = 1"); session.run("x + 1").stdout == "2\\n"``.
+    r"""``with Session() as session: session.run("x = 1"); session.run("x + 1").stdout == "2\n"``.
 
     ``limits`` hold for each cell; ``total_seconds`` of wall time is the budget of all cells together. A session keeps
     its own slot beside the pool's, so that it never holds up the judge. Not thread-safe.

@@ -12,7 +12,7 @@ __all__ = ["BOOTSTRAP", "build"]
 
 _ORDER = ("frames", "seccomp", "values", "meter", "programs", "forkserver", "running", "worker")
 
-_LOADER = '''
+_LOADER = """
 import sys, types
 for _package in ("r1gym", "r1gym.sandbox", "r1gym.sandbox.guest"):
     _module = sys.modules[_package] = types.ModuleType(_package)
@@ -22,7 +22,7 @@ for _name, _text in SOURCES:
     _module = sys.modules[_full] = types.ModuleType(_full)
     setattr(sys.modules["r1gym.sandbox.guest"], _name, _module)
     exec(compile(_text, _name + ".py", "exec"), _module.__dict__)
-'''
+"""
 
 _ROLE = """
 if sys.argv[1] == "forkserver":

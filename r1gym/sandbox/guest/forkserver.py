@@ -41,7 +41,9 @@ def _become(message: dict[str, Any], fds: list[int], status_fd: int) -> None:
     passed = 0
     for target, fd in enumerate(high[:3]):
         os.dup2(fd, target)
-    for passed, fd in enumerate(high[4:-1], 1):  # the program's own descriptor stays out, a function's two go to 3 and 4
+    for passed, fd in enumerate(
+        high[4:-1], 1
+    ):  # the program's own descriptor stays out, a function's two go to 3 and 4
         os.dup2(fd, 2 + passed)
     os.closerange(3 + passed, _STATUS_FD)
     os.dup2(high[-1], _STATUS_FD, inheritable=False)

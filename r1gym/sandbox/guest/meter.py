@@ -39,7 +39,7 @@ class Meter:
 
     def __init__(self) -> None:
         self._events = _first("memory/memory.oom_control", "memory.events")
-        self._usage = _first("memory/memory.usage_in_bytes", "memory.current")
+        self._stat = _first("memory/memory.stat", "memory.stat")
         self._cpu_v1 = _first("cpuacct/cpuacct.usage", "cpu,cpuacct/cpuacct.usage")
         self._cpu_v2 = _first("cpu.stat")
 
@@ -58,8 +58,16 @@ class Meter:
         return None if self._events is None else _field(os.pread(self._events, 4096, 0), b"oom_kill")
 
     def usage(self) -> int:
-        """Bytes in use now; 0 without a cgroup."""
-        return 0 if self._usage is None else int(os.pread(self._usage, 64, 0))
+        """Bytes that processes and tmpfs hold now; 0 without a cgroup.
+
+        Not the cgroup's whole usage: that counts cached files and directory entries, which a program that only reads
+        (an import of numpy) would be charged with.
+        """
+        if self._stat is None:
+            return 0
+        text = os.pread(self._stat, 1 << 14, 0)
+        anonymous = _field(text, b"rss") if b"\nrss " in text else _field(text, b"anon")
+        return (anonymous or 0) + (_field(text, b"shmem") or 0)
 
     def cpu(self) -> float | None:
         """CPU seconds that this slot has used; None without a cgroup that counts them."""

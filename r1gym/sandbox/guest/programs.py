@@ -7,7 +7,6 @@ the submission that it runs, and it never sees an expected value.
 from __future__ import annotations
 
 import builtins
-import codeop
 import contextlib
 import io
 import json
@@ -30,9 +29,10 @@ _REQUEST_FD, _ANSWER_FD = 3, 4
 
 
 def _fresh_streams() -> None:
-    sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), encoding="utf-8", errors="surrogateescape")
-    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), encoding="utf-8", errors="surrogateescape")
-    sys.stderr = io.TextIOWrapper(open(2, "wb", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
+    streams = io.FileIO(0, "r", closefd=False), io.FileIO(1, "w", closefd=False), io.FileIO(2, "w", closefd=False)
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(streams[0]), "utf-8", "surrogateescape")
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(streams[1]), "utf-8", "surrogateescape")
+    sys.stderr = io.TextIOWrapper(io.BufferedWriter(streams[2]), "utf-8", "backslashreplace", line_buffering=True)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
 
 
@@ -67,7 +67,11 @@ def _exit_code(error: BaseException) -> int:
         print(error.code, file=sys.stderr)
         return 1
     trace = error.__traceback__.tb_next if error.__traceback__ else None
-    sys.excepthook(type(error), error.with_traceback(trace), trace)  # without the frames of this file
+    error = error.with_traceback(trace)  # without the frames of this file
+    if sys.excepthook is sys.__excepthook__:
+        traceback.print_exception(error)  # the interpreter's own would look for the source in a file
+    else:
+        sys.excepthook(type(error), error, trace)
     return 1
 
 
@@ -134,8 +138,7 @@ def _evaluate(main: types.ModuleType, source: str, number: int) -> str:
 
         tree = ast.parse(source, filename)
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        flags = codeop.PyCF_DONT_IMPLY_DEDENT
-        exec(compile(tree, filename, "exec", flags, True), main.__dict__)
+        exec(compile(tree, filename, "exec", 0, True), main.__dict__)
         if isinstance(last, ast.Expr):
             value = eval(compile(ast.Expression(last.value), filename, "eval", 0, True), main.__dict__)
             if value is not None:

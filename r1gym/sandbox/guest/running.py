@@ -20,6 +20,7 @@ from r1gym.sandbox.guest.meter import Meter, others
 __all__ = ["Box", "Run"]
 
 _TICK = 0.02
+_MEMORY_SLACK = 16 << 20  # what a count of the whole slot may be off by; a single process is counted exactly
 _STDERR_KEPT = 1 << 16
 _ANSWER_LIMIT = 1 << 24
 
@@ -147,7 +148,6 @@ class Run:
             own += [reader, self.answered.writer]
         message = {"kind": kind, "argv": argv, "environment": environment, "uid": self.worker.next_uid()}
         message["limits"] = self._rlimits()
-        self.base_usage = self.meter.usage()
         self.base_kills = self.meter.oom_kills() or 0
         self.base_cpu = self.meter.cpu()
         channel: socket.socket = self.worker.channel
@@ -209,13 +209,13 @@ class Run:
         if used > self.limits["cpu_seconds"]:
             self._kill("cpu")
         if self.meter.counts_memory:  # our own copy of the output is in the same cgroup
-            usage = self.meter.usage() - self.base_usage - 2 * len(self.stdout.data)
+            usage = self.meter.usage() - self.worker.base_usage - 2 * len(self.stdout.data)
         else:
             usage = self.meter.walk(self._pids())[1]
         self.peak = max(self.peak, usage)
-        if not self.meter.counts_memory and usage > self.limits["memory_bytes"]:
+        if usage > self.limits["memory_bytes"] + (_MEMORY_SLACK if self.meter.counts_memory else 0):
             self._kill("memory")
-        left = min(self.limits["wall_seconds"] - wall, self.limits["cpu_seconds"] - used)
+        left: float = min(self.limits["wall_seconds"] - wall, self.limits["cpu_seconds"] - used)
         return max(0.001, min(left, _TICK if wall > _TICK else _TICK / 4))
 
     def _wait(self, timeout: float) -> None:
@@ -259,6 +259,7 @@ class Run:
             "cpu": self.done["cpu"],
             "wall": self.done["wall"],
             "peak_bytes": peak,
+            "rss_bytes": self.done["peak_kb"] * 1024,
         }
 
     def one_cell(self, head: dict[str, Any], source: bytes) -> dict[str, Any]:

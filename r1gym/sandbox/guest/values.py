@@ -15,7 +15,7 @@ _SEQUENCES: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozens
 
 
 def pack(value: Any, depth: int = 0) -> Any:
-    """``value`` as tagged JSON. Raises TypeError for a type that is not plain data, ValueError where it nests too deep."""
+    """``value`` as tagged JSON. Raises TypeError for what is not plain data, ValueError where it nests too deep."""
     kind = type(value)
     if depth > MAX_DEPTH:
         raise ValueError(f"a value nested deeper than {MAX_DEPTH}")

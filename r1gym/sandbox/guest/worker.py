@@ -55,7 +55,7 @@ class Worker:
         self.server: subprocess.Popen[bytes] | None = None
         self.channel: socket.socket | None = None
         self.session: Run | None = None
-        self.stopped = False
+        self.base_usage = 0
 
     def start_server(self) -> None:
         """Start a fresh fork server: a new interpreter, so that its memory holds nothing of any submission."""
@@ -157,6 +157,7 @@ class Worker:
 
     def loop(self) -> None:
         """Serve until the judge hangs up."""
+        self.base_usage = self.meter.usage()
         while True:
             frame = self.buffer.next()
             if frame is None:

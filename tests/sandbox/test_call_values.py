@@ -1,0 +1,116 @@
+"""Values cross by exact type and are compared outside: subclasses, forged answers and near misses stay out."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r1gym.errors import ConfigError
+from r1gym.sandbox.functions import compare, make_request, read_answer, tolerance_of
+from r1gym.sandbox.guest.values import MAX_DEPTH, pack, unpack
+from r1gym.types import CallCase
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+HASHABLE = st.booleans() | st.integers() | st.text()
+PLAIN = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(HASHABLE, inner) | st.tuples(inner, inner)
+)
+
+
+@given(PLAIN)
+def test_what_is_packed_comes_back(value: Any) -> None:
+    back = unpack(json.loads(json.dumps(pack(value))))
+    assert back == value and type(back) is type(value) and compare(value, back, 0.0)
+
+
+@pytest.mark.parametrize(
+    "value", [type("L", (list,), {})(), type("I", (int,), {})(1), object(), iter([]), b"x", 1j, len]
+)
+def test_other_types_are_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match="plain data"):
+        pack([{"k": value}])
+
+
+def test_a_value_in_itself_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(ValueError, match=str(MAX_DEPTH)):
+        pack(value)
+
+
+def test_numbers_that_json_cannot_hold() -> None:
+    assert unpack(json.loads(json.dumps(pack(10**5000)))) == 10**5000
+    assert math.isnan(unpack(pack(math.nan))) and unpack(pack(-math.inf)) == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "same"),
+    [
+        (1, 1.0, True),
+        (1.0, 1 + 5e-7, True),
+        (1.0, 1 + 5e-6, False),
+        (10**30, 10**30 + 1, False),
+        (1e9, 1e9 + 100, True),
+        (10**400, 1.0, False),
+        (True, 1, False),
+        (0, False, False),
+        (1, "1", False),
+        (None, 0, False),
+        (None, None, True),
+        ([1, 2], (1, 2), True),
+        ([1, 2], [1, 2, 3], False),
+        ([1, 2], {1, 2}, False),
+        ({1, 2}, {2, 1}, True),
+        ({"a": [1.0]}, {"a": [1.0 + 1e-9]}, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ("a", "a", True),
+        (math.nan, math.nan, False),
+        (math.inf, math.inf, True),
+        (math.inf, -math.inf, False),
+        ([], {}, False),
+        ([], None, False),
+    ],
+)
+def test_equality_by_type(expected: Any, actual: Any, same: bool) -> None:
+    assert compare(expected, actual) is same
+
+
+def test_a_request_holds_no_expected_value() -> None:
+    request = make_request(CallCase("f", (1, [2.5], (3,)), "SECRET"), "nonce")
+    assert b"SECRET" not in request and b"nonce" in request
+    with pytest.raises(ConfigError, match="JSON"):
+        make_request(CallCase("f", (object(),), 1), "n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"[",
+        b"[]",
+        b'["n", 1]',
+        b'["n", {"int": "0x1"}]["n", {"int": "0x1"}]',
+        b'["other", {"int": "0x1"}]',
+        b'["n", {"set": [{"list": []}]}]',
+        b'["n", {"int": 5}]',
+        b'["n", {"what": 5}]',
+        b"[" * 100_000,
+        b"\xff\xfe",
+    ],
+)
+def test_answers_that_are_none(answer: bytes) -> None:
+    with pytest.raises(ValueError, match=r"came back|no answer"):
+        read_answer(answer, "n")
+
+
+def test_the_answer_of_this_case() -> None:
+    assert read_answer(json.dumps(["n", pack([1, (2,), {"k": {3}}])]).encode(), "n") == [1, (2,), {"k": {3}}]
+
+
+def test_tolerances() -> None:
+    assert [tolerance_of(name) for name in ("tokens", "exact", "float:1e-3")] == [1e-6, 0.0, 1e-3]

@@ -1,0 +1,234 @@
+"""What goes wrong around the sandbox: nothing hangs, nothing stays behind, and the pool heals itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from r1gym.errors import SandboxUnavailableError, UnsafeSandboxError
+from r1gym.sandbox import cgroups
+from r1gym.sandbox.chooser import Sandbox, open_sandbox
+from r1gym.sandbox.docker import LABEL, _advice
+from r1gym.sandbox.judging import judge
+from r1gym.sandbox.local import LocalBackend
+from r1gym.sandbox.records import Protection
+from r1gym.types import Limits, StdioCase
+
+Opening = Callable[..., Sandbox]
+ONE = [StdioCase("", "1")]
+PATIENT = Limits(cpu_seconds=5.0, wall_seconds=8.0)
+
+CHILD = """
+import sys, threading, time
+from r1gym.sandbox import judge, open_sandbox
+from r1gym.types import Limits, StdioCase
+sandbox = open_sandbox(sys.argv[1], slots=2)
+assert judge("print(1)", "python", [StdioCase("", "1")], sandbox=sandbox).verdict == "AC"
+long = ("import time; time.sleep(60)", "python", [StdioCase("", "1")], Limits(60, 60))
+threading.Thread(target=judge, args=long, kwargs={"sandbox": sandbox}).start()
+time.sleep(0.5)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def jails() -> set[str]:
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if b"jail.py" in (folder / "cmdline").read_bytes():
+                    found.add(folder.name)
+            except OSError:
+                continue
+    return found
+
+
+def groups() -> set[Path]:
+    return {folder for parent in cgroups.find_parents().values() for folder in parent.glob("r1gym-*")}
+
+
+def containers() -> set[str]:
+    done = subprocess.run(["docker", "ps", "-aq", "--filter", f"label={LABEL}"], capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def left_behind(backend: str) -> set[object]:
+    return {*jails(), *groups()} if backend == "local" else {*containers()}
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_parent_that_dies_leaves_nothing(backend: str, how: signal.Signals, opening: Opening) -> None:
+    opening(backend).close()
+    before = left_behind(backend)
+    command = [sys.executable, "-c", CHILD, backend]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        assert left_behind(backend) > before
+        child.send_signal(how)
+        if how is signal.SIGINT:  # the thread that judges holds the interpreter's exit: end it for good
+            time.sleep(0.5)
+            child.kill()
+    wait_until(lambda: left_behind(backend) <= before, 6)
+
+
+def test_a_closed_sandbox_leaves_nothing(backend: str, opening: Opening) -> None:
+    before = left_behind(backend)
+    with opening(backend, slots=2) as sandbox:
+        assert judge("print(1)", "python", ONE, sandbox=sandbox).verdict == "AC"
+        assert left_behind(backend) > before
+    assert left_behind(backend) <= before
+    sandbox.close()
+
+
+def end_the_slot(sandbox: Sandbox) -> None:
+    """Kill the one leased slot from outside, as an operator would."""
+    (slot,) = sandbox.pool._leased
+    if sandbox.name == "docker":
+        subprocess.run(["docker", "kill", slot.link._container], check=True, capture_output=True)  # type: ignore[attr-defined]
+        return
+    keeper = slot.link._process.pid  # type: ignore[attr-defined]
+    holder = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()[0]
+    worker = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()[0]
+    os.kill(int(worker), signal.SIGKILL)
+
+
+def test_a_slot_killed_from_outside_costs_a_retry(backend: str, opening: Opening) -> None:
+    with opening(backend, slots=1) as sandbox:
+        judge("print(1)", "python", ONE, sandbox=sandbox)
+        timer = threading.Timer(0.5, end_the_slot, [sandbox])
+        timer.start()
+        found = judge("import time; time.sleep(1); print(1)", "python", ONE, PATIENT, sandbox=sandbox)
+        timer.join()
+        assert found.verdict == "AC" and sandbox.pool.started == 2
+
+
+@pytest.mark.docker
+def test_a_paused_container_is_given_up_and_removed(monkeypatch: pytest.MonkeyPatch, opening: Opening) -> None:
+    monkeypatch.setattr("r1gym.sandbox.execution._GRACE_SECONDS", 1.0)
+    with opening("docker", slots=1) as sandbox:
+        judge("print(1)", "python", ONE, sandbox=sandbox)
+        (slot,) = sandbox.pool._free
+        container = slot.link._container  # type: ignore[attr-defined]
+        subprocess.run(["docker", "pause", container], check=True, capture_output=True)
+        found = judge("print(1)", "python", ONE, Limits(1.0, 1.0), sandbox=sandbox)
+        assert found.verdict == "AC" and sandbox.pool.started == 2
+        wait_until(lambda: container[:12] not in containers(), 5)
+
+
+@pytest.mark.docker
+def test_an_engine_that_goes_away_gives_ie_and_comes_back(monkeypatch: pytest.MonkeyPatch, opening: Opening) -> None:
+    with opening("docker", slots=1) as sandbox:
+        assert judge("print(1)", "python", ONE, sandbox=sandbox).verdict == "AC"
+        (slot,) = sandbox.pool._free
+        slot.close()
+        real = sandbox.backend.start
+
+        def refuse(memory_mb: int) -> object:
+            raise SandboxUnavailableError("the engine is gone")
+
+        monkeypatch.setattr(sandbox.backend, "start", refuse)
+        found = judge("print(1)", "python", ONE, sandbox=sandbox)
+        assert found.verdict == "IE" and "the engine is gone" in found.message
+        monkeypatch.setattr(sandbox.backend, "start", real)
+        assert judge("print(1)", "python", ONE, sandbox=sandbox).verdict == "AC"
+
+
+@pytest.mark.docker
+def test_a_missing_image_names_the_command(opening: Opening) -> None:
+    opening("docker").close()
+    with pytest.raises(SandboxUnavailableError, match="r1gym sandbox build"):
+        open_sandbox("docker", image="r1gym-no-such-image:1")
+
+
+@pytest.mark.docker
+def test_containers_of_a_dead_owner_are_reaped(opening: Opening) -> None:
+    with opening("docker", slots=1) as sandbox:
+        place = Path("/proc/sys/kernel/random/boot_id").read_text().strip() + " " + os.readlink("/proc/self/ns/pid")
+        command = ["docker", "run", "-d", "--network", "none", "--label", f"{LABEL}={place} 4194303 1"]
+        made = subprocess.run(
+            [*command, sandbox.backend.image, "sleep", "60"], capture_output=True, text=True, check=True
+        )  # type: ignore[attr-defined]
+        assert sandbox.backend.reap() == 1  # type: ignore[attr-defined]
+        assert made.stdout.strip()[:12] not in containers()
+
+
+def test_no_engine_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    with pytest.raises(SandboxUnavailableError, match="no engine answers; install and start Docker"):
+        open_sandbox("docker")
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("('Connection aborted.', PermissionError(13, 'Permission denied'))", "group docker"),
+        ("('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))", "install and start Docker"),
+        ("('Connection aborted.', ConnectionRefusedError(111, 'Connection refused'))", "install and start Docker"),
+        ("client version 1.99 is too new. Maximum supported API version is 1.41", "DOCKER_API_VERSION"),
+        ("write /var/lib: no space left on device", "docker system prune"),
+        ("something else", "something else"),
+    ],
+)
+def test_advice_for_what_an_engine_says(text: str, advice: str) -> None:
+    assert advice in _advice(text)
+
+
+def test_auto_says_why_it_took_what_it_took(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, opening: Opening
+) -> None:
+    opening("local").close()
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    with open_sandbox("auto", slots=1) as sandbox:
+        assert sandbox.name == "local"
+    assert "sandbox auto: local (docker: cannot reach Docker: no engine answers" in caplog.text
+
+
+def test_a_missing_protection_is_refused_unless_told(monkeypatch: pytest.MonkeyPatch, opening: Opening) -> None:
+    opening("local").close()
+    monkeypatch.setattr(LocalBackend, "protections", lambda self: (Protection("network", False, "no namespace"),))
+    with pytest.raises(UnsafeSandboxError, match=r"network \(no namespace\).*allow_unsafe"):
+        open_sandbox("local")
+    open_sandbox("local", allow_unsafe=True).close()
+
+
+def test_where_namespaces_are_forbidden_local_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalBackend, "problem", lambda self: "user namespaces are off")
+    with pytest.raises(SandboxUnavailableError, match="user namespaces are off"):
+        open_sandbox("local")
+
+
+def test_a_cgroup_of_a_dead_owner_is_removed(tmp_path: Path) -> None:
+    for name in ("r1gym-4194303-0", f"r1gym-{os.getpid()}-0", "other-4194303-0"):
+        (tmp_path / name).mkdir()
+    assert cgroups.remove_stale({"memory": tmp_path}) == 1
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["other-4194303-0", f"r1gym-{os.getpid()}-0"]
+
+
+def test_memory_limits_are_written_for_both_versions(tmp_path: Path) -> None:
+    for parents, name, value in (
+        ({"memory": tmp_path / "v1"}, "memory.limit_in_bytes", str((64 + 96) << 20)),
+        ({"unified": tmp_path / "v2"}, "memory.max", str((64 + 96) << 20)),
+    ):
+        (parent,) = parents.values()
+        parent.mkdir()
+        made = cgroups.Cgroup.create(parents, 64)
+        (folder,) = made.folders.values()
+        assert (folder / name).read_text() == value and folder.name.startswith(f"r1gym-{os.getpid()}-")
+        made.resize(128)
+        assert (folder / name).read_text() == str((128 + 96) << 20)
