@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +127,11 @@ class Cgroup:
             (self.folders["unified"] / "memory.swap.max").write_text("0")
 
     def remove(self) -> None:
-        """Remove the folders, if the keeper has not; what still has processes stays for ``remove_stale``."""
+        """Remove the folders, if the keeper has not; its children may take a moment to be gone."""
+        deadline = time.monotonic() + 2.0
         for folder in self.folders.values():
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            while folder.exists() and time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+                    break
+                time.sleep(0.01)

@@ -137,13 +137,18 @@ class DockerLink:
         """What the worker wrote on stderr, cut."""
         return self._words[-500:].decode(errors="replace").strip()
 
+    def hang_up(self) -> None:
+        """End the stream both ways."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Hang up and remove the container, paused or not."""
         if self._closed:
             return
         self._closed = True
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self.read_fd = self.write_fd = -1
+        self.hang_up()
         with contextlib.suppress(OSError):
             self._stream._response.close()
         with contextlib.suppress(OSError):

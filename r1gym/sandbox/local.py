@@ -72,8 +72,13 @@ class LocalLink:
         """The end of what jail and worker wrote on stderr."""
         return self._all_words()[-500:].strip()
 
+    def hang_up(self) -> None:
+        """End the keeper: its children are told to die with it."""
+        self._process.kill()
+
     def close(self) -> None:
-        """End it: by the end of its input, by SIGKILL of the keeper's child where that does not help."""
+        """End it: by the end of its input, by force where that does not help."""
+        self.read_fd = self.write_fd = -1
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -81,10 +86,7 @@ class LocalLink:
         try:
             self._process.wait(3)
         except subprocess.TimeoutExpired:
-            self._process.terminate()  # the keeper passes it on to its child and clears up
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(3)
-            self._process.kill()
+            self.hang_up()
             self._process.wait()
         self._cgroup.remove()
         self._words.unlink(missing_ok=True)

@@ -128,4 +128,8 @@ class Pool:
         while self._leased and time.monotonic() < deadline:
             time.sleep(0.01)
         for slot in list(self._leased):
+            slot.link.hang_up()  # the thread that waits on it closes it: its descriptors must stay its own until then
+        while self._leased and time.monotonic() < deadline + wait_seconds:
+            time.sleep(0.01)
+        for slot in list(self._leased):
             slot.close()

@@ -17,11 +17,11 @@ class Link(Protocol):
 
     @property
     def read_fd(self) -> int:
-        """Readable end, non-blocking."""
+        """Readable end, non-blocking; -1 once closed."""
 
     @property
     def write_fd(self) -> int:
-        """Writable end, non-blocking."""
+        """Writable end, non-blocking; -1 once closed."""
 
     def unwrap(self, data: bytes) -> bytes:
         """The worker's own bytes in what was read (an engine may multiplex its streams)."""
@@ -34,6 +34,9 @@ class Link(Protocol):
 
     def last_words(self) -> str:
         """What the worker wrote on its stderr, cut."""
+
+    def hang_up(self) -> None:
+        """End the slot but keep our ends: whoever waits on them sees the end of the stream."""
 
     def close(self) -> None:
         """End the slot and leave nothing of it; more than once is fine."""

@@ -51,8 +51,7 @@ class Slot:
         """Send one frame. Raises SlotDied where the worker is gone or does not take it within ``timeout`` seconds."""
         data = memoryview(encode(head, blobs))
         deadline = time.monotonic() + timeout
-        poller = select.poll()
-        poller.register(self.link.write_fd, select.POLLOUT)
+        poller = self._poller(self.link.write_fd, select.POLLOUT)
         while data:
             if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise self._died(f"took no bytes for {timeout:g} s")
@@ -66,8 +65,7 @@ class Slot:
     def receive(self, timeout: float) -> Frame:
         """The next frame. Raises SlotDied at the end of the stream, after ``timeout`` seconds, or on nonsense."""
         deadline = time.monotonic() + timeout
-        poller = select.poll()
-        poller.register(self.link.read_fd, select.POLLIN)
+        poller = self._poller(self.link.read_fd, select.POLLIN)
         while True:
             try:
                 frame = self._buffer.next()
@@ -86,6 +84,13 @@ class Slot:
             if not data:
                 raise self._died("ended")
             self._buffer.feed(self.link.unwrap(data))
+
+    def _poller(self, fd: int, event: int) -> select.poll:
+        if fd < 0:
+            raise self._died("was closed")
+        poller = select.poll()
+        poller.register(fd, event)
+        return poller
 
     def _died(self, what: str) -> SlotDied:
         self.doubtful = True

@@ -136,7 +136,7 @@ def test_an_engine_that_goes_away_gives_ie_and_comes_back(monkeypatch: pytest.Mo
     with opening("docker", slots=1) as sandbox:
         assert judge("print(1)", "python", ONE, sandbox=sandbox).verdict == "AC"
         (slot,) = sandbox.pool._free
-        slot.close()
+        subprocess.run(["docker", "kill", slot.link._container], check=True, capture_output=True)  # type: ignore[attr-defined]
         real = sandbox.backend.start
 
         def refuse(memory_mb: int) -> object:

@@ -73,6 +73,9 @@ class ScriptedLink:
     def last_words(self) -> str:
         return "words"
 
+    def hang_up(self) -> None:
+        self.die()
+
     def close(self) -> None:
         self.closed += 1
         if self.closed == 1:
@@ -257,6 +260,17 @@ def test_a_closed_pool_starts_nothing(make: Callable[..., Pool]) -> None:
     pool.close()
     with pytest.raises(SandboxError, match="closed"):
         pool.acquire(64)
+
+
+def test_closing_ends_a_lease_that_hangs(make: Callable[..., Pool]) -> None:
+    pool, results = make(lambda link, head, blobs: None), []
+    thread = threading.Thread(target=lambda: results.append(run(pool, [b"a"])))
+    thread.start()
+    while not pool._leased:
+        time.sleep(0.01)
+    pool.close(wait_seconds=0.2)
+    thread.join(5)
+    assert not thread.is_alive() and "the pool was closed" in results[0][0].fault
 
 
 def test_frames_are_bounded_and_cut_anywhere() -> None:
