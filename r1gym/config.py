@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from r1gym.errors import R1GymError
+from r1gym.errors import R1GymError, missing_extra
 
-__all__ = ["as_json", "parse", "run_command"]
+__all__ = ["as_json", "parse", "require", "run_command"]
 
 ConfigT = TypeVar("ConfigT")
 
@@ -43,6 +44,27 @@ def run_command(command: Callable[[], int | None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     sys.exit(status or 0)
+
+
+def require(*packages: str, extra: str) -> None:
+    """Check, without importing them, that the ``packages`` of the optional dependencies ``extra`` are installed.
+
+    Called in a package's ``__init__``, before its modules import them. While ``python -m`` is still looking for the
+    module it runs (``sys.argv[0]`` is "-m" until it has found it), a person is told in one line, exit status 2.
+
+    Raises:
+        MissingExtraError: The first package that is not there, and the pip command.
+    """
+    missing = next((package for package in packages if find_spec(package) is None), None)
+    if missing is None:
+        return
+
+    def refuse() -> int:
+        raise missing_extra(missing, extra)
+
+    if sys.argv[:1] == ["-m"]:
+        run_command(refuse)
+    refuse()
 
 
 def as_json(config: Any) -> dict[str, Any]:

@@ -77,7 +77,13 @@ def test_no_answer_and_pickling() -> None:
 
 @pytest.mark.parametrize(
     "reference",
-    ["24", {"numbers": [1]}, {"numbers": [], "target": 1}, {"numbers": [1.0], "target": 1}, {"numbers": [1], "target": True}],
+    [
+        "24",
+        {"numbers": [1]},
+        {"numbers": [], "target": 1},
+        {"numbers": [1.0], "target": 1},
+        {"numbers": [1], "target": True},
+    ],
 )
 def test_a_broken_reference_is_refused(reference: object) -> None:
     with pytest.raises(ReferenceRefusedError):
