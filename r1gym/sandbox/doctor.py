@@ -72,7 +72,7 @@ def probe(sandbox: Sandbox) -> dict[str, bool]:
         "endless sleep is TLE": ("import time; time.sleep(600)", "TLE"),
         "endless output is OLE": ("while True: print('y' * 1000)", "OLE"),
     }
-    quick = replace(_LIMITS, cpu_seconds=0.5, wall_seconds=1.0, memory_mb=64)
+    quick = replace(_LIMITS, cpu_seconds=0.5, wall_seconds=2.0, memory_mb=64)
     for name, (source, verdict) in endings.items():
         seen[name] = judge(source, "python", [StdioCase("", "")], quick, sandbox=sandbox).verdict == verdict
     started = time.perf_counter()

@@ -157,7 +157,7 @@ class LocalBackend:
         pids = "pids" in self._parents or "unified" in self._parents
         cpu = "cpu" in self._parents or "unified" in self._parents
         fine = not problem
-        counted = "cgroup" if memory else "no cgroup is writable: RSS watchdog (every 20 ms) and RLIMIT_DATA"
+        counted = "cgroup" if memory else "no cgroup is writable: RSS watchdog every 20 ms, and RLIMIT_DATA"
         return (
             Protection("network", fine, problem or "own network namespace, sockets denied by filter"),
             Protection("files", fine, problem or "read-only root of /usr and five devices; box of tmpfs"),

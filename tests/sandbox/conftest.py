@@ -42,7 +42,7 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def opening() -> Callable[..., Sandbox]:
+@pytest.fixture(scope="session")
+def open_backend() -> Callable[..., Sandbox]:
     """Opens a sandbox of the test's own."""
     return open_or_skip

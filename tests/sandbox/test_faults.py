@@ -73,8 +73,8 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_parent_that_dies_leaves_nothing(backend: str, how: signal.Signals, opening: Opening) -> None:
-    opening(backend).close()
+def test_a_parent_that_dies_leaves_nothing(backend: str, how: signal.Signals, open_backend: Opening) -> None:
+    open_backend(backend).close()
     before = left_behind(backend)
     command = [sys.executable, "-c", CHILD, backend]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
@@ -87,9 +87,9 @@ def test_a_parent_that_dies_leaves_nothing(backend: str, how: signal.Signals, op
     wait_until(lambda: left_behind(backend) <= before, 6)
 
 
-def test_a_closed_sandbox_leaves_nothing(backend: str, opening: Opening) -> None:
+def test_a_closed_sandbox_leaves_nothing(backend: str, open_backend: Opening) -> None:
     before = left_behind(backend)
-    with opening(backend, slots=2) as sandbox:
+    with open_backend(backend, slots=2) as sandbox:
         assert judge("print(1)", "python", ONE, sandbox=sandbox).verdict == "AC"
         assert left_behind(backend) > before
     assert left_behind(backend) <= before
@@ -108,8 +108,8 @@ def end_the_slot(sandbox: Sandbox) -> None:
     os.kill(int(worker), signal.SIGKILL)
 
 
-def test_a_slot_killed_from_outside_costs_a_retry(backend: str, opening: Opening) -> None:
-    with opening(backend, slots=1) as sandbox:
+def test_a_slot_killed_from_outside_costs_a_retry(backend: str, open_backend: Opening) -> None:
+    with open_backend(backend, slots=1) as sandbox:
         judge("print(1)", "python", ONE, sandbox=sandbox)
         timer = threading.Timer(0.5, end_the_slot, [sandbox])
         timer.start()
@@ -119,9 +119,9 @@ def test_a_slot_killed_from_outside_costs_a_retry(backend: str, opening: Opening
 
 
 @pytest.mark.docker
-def test_a_paused_container_is_given_up_and_removed(monkeypatch: pytest.MonkeyPatch, opening: Opening) -> None:
+def test_a_paused_container_is_given_up_and_removed(monkeypatch: pytest.MonkeyPatch, open_backend: Opening) -> None:
     monkeypatch.setattr("r1gym.sandbox.execution._GRACE_SECONDS", 1.0)
-    with opening("docker", slots=1) as sandbox:
+    with open_backend("docker", slots=1) as sandbox:
         judge("print(1)", "python", ONE, sandbox=sandbox)
         (slot,) = sandbox.pool._free
         container = slot.link._container  # type: ignore[attr-defined]
@@ -132,8 +132,10 @@ def test_a_paused_container_is_given_up_and_removed(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.docker
-def test_an_engine_that_goes_away_gives_ie_and_comes_back(monkeypatch: pytest.MonkeyPatch, opening: Opening) -> None:
-    with opening("docker", slots=1) as sandbox:
+def test_an_engine_that_goes_away_gives_ie_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch, open_backend: Opening
+) -> None:
+    with open_backend("docker", slots=1) as sandbox:
         assert judge("print(1)", "python", ONE, sandbox=sandbox).verdict == "AC"
         (slot,) = sandbox.pool._free
         subprocess.run(["docker", "kill", slot.link._container], check=True, capture_output=True)  # type: ignore[attr-defined]
@@ -150,15 +152,15 @@ def test_an_engine_that_goes_away_gives_ie_and_comes_back(monkeypatch: pytest.Mo
 
 
 @pytest.mark.docker
-def test_a_missing_image_names_the_command(opening: Opening) -> None:
-    opening("docker").close()
+def test_a_missing_image_names_the_command(open_backend: Opening) -> None:
+    open_backend("docker").close()
     with pytest.raises(SandboxUnavailableError, match="r1gym sandbox build"):
         open_sandbox("docker", image="r1gym-no-such-image:1")
 
 
 @pytest.mark.docker
-def test_containers_of_a_dead_owner_are_reaped(opening: Opening) -> None:
-    with opening("docker", slots=1) as sandbox:
+def test_containers_of_a_dead_owner_are_reaped(open_backend: Opening) -> None:
+    with open_backend("docker", slots=1) as sandbox:
         place = Path("/proc/sys/kernel/random/boot_id").read_text().strip() + " " + os.readlink("/proc/self/ns/pid")
         command = ["docker", "run", "-d", "--network", "none", "--label", f"{LABEL}={place} 4194303 1"]
         made = subprocess.run(
@@ -190,17 +192,17 @@ def test_advice_for_what_an_engine_says(text: str, advice: str) -> None:
 
 
 def test_auto_says_why_it_took_what_it_took(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, opening: Opening
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, open_backend: Opening
 ) -> None:
-    opening("local").close()
+    open_backend("local").close()
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     with open_sandbox("auto", slots=1) as sandbox:
         assert sandbox.name == "local"
     assert "sandbox auto: local (docker: cannot reach Docker: no engine answers" in caplog.text
 
 
-def test_a_missing_protection_is_refused_unless_told(monkeypatch: pytest.MonkeyPatch, opening: Opening) -> None:
-    opening("local").close()
+def test_a_missing_protection_is_refused_unless_told(monkeypatch: pytest.MonkeyPatch, open_backend: Opening) -> None:
+    open_backend("local").close()
     monkeypatch.setattr(LocalBackend, "protections", lambda self: (Protection("network", False, "no namespace"),))
     with pytest.raises(UnsafeSandboxError, match=r"network \(no namespace\).*allow_unsafe"):
         open_sandbox("local")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from r1gym.sandbox.chooser import Sandbox
+from r1gym.sandbox.hostile import memory, processes
 from r1gym.sandbox.hostile.table import CALLS, HONEST, LIMITS, STDIO, Hostile, all_programs
 from r1gym.sandbox.judging import judge
 from r1gym.sandbox.records import Ruling
@@ -32,7 +34,7 @@ def test_a_hostile_program_gets_its_ruling_and_leaves_nothing(one_slot: Sandbox,
     started = time.monotonic()
     after = judge(HONEST, "python", STDIO, LIMITS, sandbox=one_slot)
     assert after.verdict is Ruling.AC, after.message
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3.0
     assert one_slot.pool.started <= max(before, 1), "the slot itself survived"
 
 
@@ -67,3 +69,30 @@ def test_hashes_are_the_same_every_time(one_slot: Sandbox) -> None:
 def test_a_submission_never_meets_its_predecessors_uid(one_slot: Sandbox) -> None:
     uids = [judge("import os;print(os.getuid())", "python", STDIO, sandbox=one_slot).tests[0].stdout for _ in range(4)]
     assert len(set(uids)) == 4 and all(int(uid) > 20_000 for uid in uids)
+
+
+UNCOUNTED = [row for row in memory.PROGRAMS if row.name != "memory-untouched-is-fine"]
+UNCOUNTED += [
+    row for row in processes.PROGRAMS if row.name in ("fork-bomb-c", "loop", "many-busy-processes", "zombies")
+]
+
+
+@pytest.fixture(scope="module")
+def without_cgroups(open_backend: Callable[..., Sandbox]) -> Iterator[Sandbox]:
+    """The local backend on a machine where no cgroup can be written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("r1gym.sandbox.local.find_parents", dict)
+        with open_backend("local", slots=1) as sandbox:
+            yield sandbox
+
+
+@pytest.mark.parametrize("program", UNCOUNTED, ids=lambda program: program.name)
+def test_the_watchdog_stands_in_where_no_cgroup_counts(without_cgroups: Sandbox, program: Hostile) -> None:
+    verdict, message = run(without_cgroups, program)
+    assert verdict in program.expect, message
+    assert judge(HONEST, "python", STDIO, LIMITS, sandbox=without_cgroups).verdict is Ruling.AC
+
+
+def test_the_doctor_says_that_memory_is_only_watched(without_cgroups: Sandbox) -> None:
+    (memory_row,) = [row for row in without_cgroups.backend.protections() if row.name == "memory"]
+    assert not memory_row.covered and "RSS watchdog" in memory_row.means

@@ -18,7 +18,7 @@ SUM = [StdioCase(f"{a} {a + 1}\n", f"{2 * a + 1}\n") for a in range(10)]
 RIGHT = "a, b = map(int, input().split())\nprint(a + b)"
 RIGHT_CPP = "#include <bits/stdc++.h>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << '\\n'; }"
 RIGHT_C = '#include <stdio.h>\nint main(void) { int a, b; scanf("%d%d", &a, &b); printf("%d", a + b); return 0; }'
-QUICK = Limits(cpu_seconds=0.5, wall_seconds=1.0, memory_mb=64, output_mb=1)
+QUICK = Limits(cpu_seconds=0.5, wall_seconds=30.0, memory_mb=64, output_mb=1)
 
 
 @pytest.mark.parametrize("isolation", ["fork", "exec"])

@@ -79,14 +79,21 @@ class Meter:
         return None
 
     @staticmethod
-    def walk(pids: list[int]) -> tuple[float, int]:
-        """CPU seconds and resident bytes of ``pids`` by /proc: the watchdog where no cgroup counts."""
-        cpu, resident = 0.0, 0
-        for pid in pids:
+    def walk(pids: list[int], server: int) -> tuple[float, int]:
+        """CPU seconds and resident bytes of ``pids`` by /proc: the watchdog where no cgroup counts.
+
+        Each is counted beyond what it shares with the fork ``server`` that it came from.
+        """
+        cpu, resident, shared = 0.0, 0, 0
+        for pid in (server, *pids):
             try:
                 fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
             except OSError:  # it ended meanwhile
                 continue
+            pages = int(fields[21]) * _PAGE
+            if pid == server:
+                shared = pages
+                continue
             cpu += (int(fields[11]) + int(fields[12])) / _TICK
-            resident += int(fields[21]) * _PAGE
+            resident += max(0, pages - shared)
         return cpu, resident

@@ -169,7 +169,7 @@ class Run:
             "RLIMIT_MSGQUEUE": 0,
         }
         if not self.meter.counts_memory:
-            values["RLIMIT_DATA"] = memory
+            values["RLIMIT_DATA"] = memory + (1 << 30)  # bounds what the watch can miss between two looks
         return values
 
     def _hear(self) -> None:
@@ -192,7 +192,7 @@ class Run:
     def _used_cpu(self) -> float:
         now = self.meter.cpu()
         if now is None or self.base_cpu is None:
-            return self.meter.walk(self._pids())[0]
+            return self.meter.walk(self._pids(), self.worker.server.pid)[0]
         return now - self.base_cpu
 
     def _pids(self) -> list[int]:
@@ -211,7 +211,7 @@ class Run:
         if self.meter.counts_memory:  # our own copy of the output is in the same cgroup
             usage = self.meter.usage() - self.worker.base_usage - 2 * len(self.stdout.data)
         else:
-            usage = self.meter.walk(self._pids())[1]
+            usage = self.meter.walk(self._pids(), self.worker.server.pid)[1]
         self.peak = max(self.peak, usage)
         if usage > self.limits["memory_bytes"] + (_MEMORY_SLACK if self.meter.counts_memory else 0):
             self._kill("memory")

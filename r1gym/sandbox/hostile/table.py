@@ -14,7 +14,7 @@ STDIO = (StdioCase("7\n", "49\n"),)
 CALLS = (CallCase("square", (7,), 49),)
 """The same as a function."""
 HONEST = "print(int(input()) ** 2)"
-LIMITS = Limits(cpu_seconds=1.0, wall_seconds=2.0, memory_mb=64, output_mb=1, processes=12)
+LIMITS = Limits(cpu_seconds=1.0, wall_seconds=3.0, memory_mb=64, output_mb=1, processes=12)
 
 
 @dataclass(frozen=True, slots=True)
