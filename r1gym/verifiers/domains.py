@@ -39,6 +39,9 @@ def _factory(domain: str) -> Callable[..., Grader]:
     return factory
 
 
+_factory("math")  # the default domain is imported here, so that the first verdict need not wait for it
+
+
 def prepare(task: Task, *, extraction: str = "lenient", **options: Any) -> Grader:
     """Make the grader of ``task``; its gold must earn CORRECT from it.
 

@@ -5,22 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["MAX_ANSWER", "MODES", "Extraction", "extract"]
+from r1gym.verifiers.marks import BOXES, MAX_ANSWER, Mark, find_marks, is_placeholder
+
+__all__ = ["MODES", "Extraction", "extract", "quick"]
 
 MODES = ("lenient", "strict:####", "strict:answer", "strict:boxed")
 """The ways to look for a final answer; a strict one accepts only the form that the prompt declares."""
-
-MAX_ANSWER = 2_000
-"""Characters of the longest answer that is read."""
 
 MAX_TEXT = 1_000_000
 """Characters of a completion that are looked at, counted from its end."""
 
 MAX_DISTINCT = 4
 """More distinct answers than this after the thought are a spray: none of them counts."""
-
-MAX_MARKS = 64
-"""Answer marks examined, counted from the end."""
 
 _STATEMENT = 200
 """Characters between two answers that still belong to one closing statement."""
@@ -40,17 +36,6 @@ class Extraction:
     """The form that was found ("boxed", "answer", "phrase", "####"), or the rule that found none."""
     detail: str = ""
     """Why there is no answer, in words; "" where there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """One passage that has the form of an answer; ``status`` "ok", "placeholder", "unclosed", "long" or "negated"."""
-
-    start: int
-    end: int
-    content: str
-    rule: str
-    status: str = "ok"
 
 
 def _none(rule: str, detail: str) -> Extraction:
@@ -75,7 +60,7 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
         found = text.find(echo, low)
         if found >= 0:
             low = found + len(echo)
-    marks = _marks(text, low, mode)
+    marks = find_marks(text, low, mode)
     answers = [mark for mark in marks if mark.status != "placeholder"]
     usable = [mark for mark in answers if mark.status != "unclosed"]
     if usable:
@@ -91,6 +76,26 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
     return _none("no_final_answer", f"no final answer in a form that {mode!r} accepts")
 
 
+_TAG = re.compile(r"</?(?:think|answer)|<\||<(?:start|end)_of|</s>|<｜|begin_of_thought")
+_QUICK = re.compile(r"\\boxed\{([^{}]{0,160}\d[^{}]{0,160})\}")
+_SUSPECT = re.compile(r"not|never|n't|than|instead|ne|≠|e\.?g|example|instance|such|like", re.IGNORECASE)
+_SETTLED = re.compile(r"[\s$.*)\]}]*\Z")
+
+
+def quick(text: str) -> tuple[str, int, int] | None:
+    """(answer, start, end) of a text whose only answer form is one plain box at its end; None for all other texts.
+
+    It finds what ``extract`` would find in these texts, in a tenth of the time; most completions are such.
+    """
+    start = text.find("\\boxed{")
+    if start < 0 or len(text) > MAX_TEXT or text.count("box") != 1 or ("<" in text and _TAG.search(text)):
+        return None
+    match = _QUICK.match(text, start)
+    if match is None or not _SETTLED.match(text, match.end()) or _SUSPECT.search(text, max(0, start - 24), start):
+        return None
+    return match.group(1).strip(), start, match.end()
+
+
 def _after_thought(text: str) -> tuple[int, str]:
     """Where the text after the last thought begins; a problem where a thought is not closed."""
     low = 0
@@ -103,134 +108,6 @@ def _after_thought(text: str) -> tuple[int, str]:
     return low, ""
 
 
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_BARE_BOX = re.compile(r"[ \t]*([-+−]?\d(?:[\d,.]*\d)?|[A-Za-z](?![A-Za-z])|\\[A-Za-z]+(?=[\s{]))")
-
-
-def _close_brace(text: str, opening: int) -> int:
-    """Index of the brace that closes ``text[opening]``; -1 where the text ends first, -2 past the longest answer."""
-    limit = opening + MAX_ANSWER + 2
-    depth = 0
-    for match in _BRACE.finditer(text, opening, limit):
-        token = match.group()
-        if token == "{":
-            depth += 1
-        elif token == "}":
-            depth -= 1
-            if depth == 0:
-                return match.start()
-    return -1 if limit >= len(text) else -2
-
-
-def _box(text: str, start: int, after: int) -> _Mark:
-    """The box whose command begins at ``start`` and ends at ``after``."""
-    here = after
-    while here < len(text) and here - after < 8 and text[here] in " \t\n":
-        here += 1
-    if here < len(text) and text[here] == "{":
-        close = _close_brace(text, here)
-        if close < 0:
-            return _Mark(start, len(text), "", "boxed", "unclosed" if close == -1 else "long")
-        return _Mark(start, close + 1, text[here + 1 : close], "boxed")
-    bare = _BARE_BOX.match(text, after)
-    if bare is None:
-        return _Mark(start, after, "", "boxed", "placeholder")
-    end = bare.end()
-    while end < len(text) and text[end] == "{" and bare.group(1).startswith("\\"):
-        close = _close_brace(text, end)
-        if close < 0:
-            return _Mark(start, len(text), "", "boxed", "unclosed")
-        end = close + 1
-    return _Mark(start, end, text[bare.start(1) : end], "boxed")
-
-
-def _marks(text: str, low: int, mode: str) -> list[_Mark]:
-    """The marks that ``mode`` looks for, in order of position, nested ones inside their outermost."""
-    found: list[_Mark] = []
-    if mode in ("lenient", "strict:boxed"):
-        for command in ("\\boxed", "\\fbox"):
-            at = text.rfind(command, low)
-            while at >= 0 and len(found) < 2 * MAX_MARKS:
-                after = at + len(command)
-                if not text[after : after + 1].isalpha():
-                    found.append(_box(text, at, after))
-                at = text.rfind(command, low, at)
-    if mode in ("lenient", "strict:answer"):
-        found += _tags(text, low)
-    if mode == "strict:####":
-        found += _hashes(text, low)
-    found.sort(key=lambda mark: (mark.start, -mark.end))
-    outer: list[_Mark] = []
-    for mark in found:
-        if outer and mark.end <= outer[-1].end and outer[-1].status == "ok":
-            continue
-        outer.append(mark)
-    return [_judge_context(text, low, mark) for mark in outer[-MAX_MARKS:]]
-
-
-def _tags(text: str, low: int) -> list[_Mark]:
-    found: list[_Mark] = []
-    close = text.rfind("</answer>", low)
-    unclosed = text.find("<answer>", close if close >= 0 else low)
-    if unclosed >= 0:
-        found.append(_Mark(unclosed, len(text), "", "answer", "unclosed"))
-    while close >= 0 and len(found) < MAX_MARKS:
-        start = text.rfind("<answer>", low, close)
-        if start < 0:
-            break
-        content = text[start + len("<answer>") : close]
-        status = "ok" if len(content) <= 2 * MAX_ANSWER else "long"
-        found.append(_Mark(start, close + len("</answer>"), content, "answer", status))
-        close = text.rfind("</answer>", low, start)
-    return found
-
-
-_HASHES = re.compile(r"[ \t]*####")
-
-
-def _hashes(text: str, low: int) -> list[_Mark]:
-    found: list[_Mark] = []
-    at = text.rfind("####", low)
-    while at >= 0 and len(found) < MAX_MARKS:
-        line = max(text.rfind("\n", low, at) + 1, low)
-        lead = _HASHES.match(text, line)
-        if lead is not None:
-            stop = text.find("\n", at)
-            stop = len(text) if stop < 0 else stop
-            status = "ok" if stop - line <= MAX_ANSWER else "long"
-            found.append(_Mark(line, stop, text[lead.end() : stop] if status == "ok" else "", "####", status))
-        at = text.rfind("####", low, line)
-    return found
-
-
-_PLACEHOLDER = re.compile(
-    r"[\s.…_?$<\[({]*(?:(?:(?:insert|put|write|place)\s+)?(?:(?:your|the|my|an?)\s+)?(?:final\s+|numerical\s+|exact\s+)?"
-    r"(?:answer|ans|result|response)(?:\s+(?:goes\s+)?here)?)?[\s.…_?$>\])}]*",
-    re.IGNORECASE,
-)
-_WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|textit|mbox|ldots|dots|cdots|quad|,|;|!| )|[{}]")
-_EXAMPLE = re.compile(
-    r"(?:\be\.?g\.?|\bfor example|\bfor instance|\bsuch as|\blike this|\blike so)[\s,:`'\"$*]*\Z", re.IGNORECASE
-)
-_NEGATION = re.compile(r"(?:\bnot|n't be|\bnever|\brather than|\binstead of|\\neq?|≠)[\s:`'\"$*]*\Z", re.IGNORECASE)
-
-
-def _judge_context(text: str, low: int, mark: _Mark) -> _Mark:
-    """``mark`` with its status lowered where it is a placeholder, an example, or what the answer is *not*."""
-    if mark.status != "ok":
-        return mark
-    content = mark.content
-    short = len(content) <= 60
-    if short and _PLACEHOLDER.fullmatch(_WRAPPER.sub(" ", content) if "\\" in content else content):
-        return _Mark(mark.start, mark.end, "", mark.rule, "placeholder")
-    before = text[max(low, mark.start - 24) : mark.start]
-    if _EXAMPLE.search(before):
-        return _Mark(mark.start, mark.end, "", mark.rule, "placeholder")
-    if _NEGATION.search(before):
-        return _Mark(mark.start, mark.end, content, mark.rule, "negated")
-    return mark
-
-
 _SENTENCE_END = re.compile(r"[.!?。！？][*_$)\]\"'”]*(?:\s|\Z)|\n\s*\n|</answer>")
 _NEXT_PROBLEM = re.compile(
     r"<\|[a-z_]{2,24}\|>|</s>|\[INST\]|<(?:start|end)_of_turn>|<｜[^｜\n]{1,30}｜>"
@@ -239,7 +116,7 @@ _NEXT_PROBLEM = re.compile(
 )
 
 
-def _choose(text: str, marks: list[_Mark], mode: str) -> Extraction:
+def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
     """The last closing statement among ``marks``, before any new problem that the model invents."""
     cut = _NEXT_PROBLEM.search(text, marks[0].end)
     high = cut.start() if cut else len(text)
@@ -271,13 +148,13 @@ def _squeeze(content: str) -> str:
     return "".join(content.split())
 
 
-def _inner(mark: _Mark, mode: str) -> str:
+def _inner(mark: Mark, mode: str) -> str:
     """What stands in the innermost form: the last box inside ``<answer>``, the box inside a box."""
     content = mark.content
     for _ in range(8):
-        if "\\boxed" not in content and "\\fbox" not in content:
+        if not any(command in content for command in BOXES):
             break
-        inner = [box for box in _marks(content, 0, "strict:boxed") if box.status == "ok"]
+        inner = [box for box in find_marks(content, 0, "strict:boxed") if box.status == "ok"]
         if not inner:
             break
         whole = (
@@ -296,11 +173,11 @@ def _inner(mark: _Mark, mode: str) -> str:
 
 
 _AFTERTHOUGHT = re.compile(
-    r"[\s$*)\]}.,;:]{0,8}\(?(?:or|alternatively|maybe|perhaps|possibly|otherwise)\b[\s,:]*"
-    r"(?:(?:maybe|perhaps|possibly|even|it|could|might|is|be)\b[\s,:]*){0,4}([^\n()]{1,60})",
+    r"[\s$*)\]}.,;:]{0,8}\(?(?:or|maybe|perhaps|possibly)\b[\s,:]*"
+    r"(?:(?:maybe|perhaps|possibly|even|it|could|might|is|be)\b[\s,:]*){0,4}"
+    r"(\$?[-+(]?(?:\d|\\[a-z])[^\s,;?!]{0,40})(?=\s*(?:[.,;:?!)$]|\Z|\n)|\s+(?:as|for|if|depending|also|too|instead)\b)",
     re.IGNORECASE,
 )
-_RESTATES = re.compile(r"(?:equivalent|approximat|approx|about|roughly|simply|in |as |≈|\\approx)", re.IGNORECASE)
 _LATER_ANSWER = re.compile(
     r"answer (?:is|would be|should be|must be)(?: actually| instead| then)?[\s:*]*([$\\(\[]*-?[\d\\][^\n]{0,80})",
     re.IGNORECASE,
@@ -315,7 +192,7 @@ def _afterthoughts(text: str, start: int, high: int) -> list[str]:
         return []
     found = []
     hedge = _AFTERTHOUGHT.match(tail)
-    if hedge and not _RESTATES.match(hedge.group(1)) and re.search(r"[\d\\]", hedge.group(1)):
+    if hedge:
         found.append(hedge.group(1))
     later = _LATER_ANSWER.search(tail)
     if later and "\\boxed" not in later.group(1):
@@ -374,7 +251,7 @@ def _stated(body: str, window: int, at: int, rule: str) -> Extraction | None:
         if ending is not None:
             content = content[: ending.start()]
     value = content.strip(" \t\n*_`")
-    if not value or len(value) > MAX_ANSWER or _PLACEHOLDER.fullmatch(value):
+    if not value or len(value) > MAX_ANSWER or is_placeholder(value):
         return None
     start = window + at + content.find(value)
     return Extraction((value,), start, start + len(value), rule)

@@ -115,6 +115,9 @@ def _grouping_first(answer: str, gold: Gold) -> bool:
     return not gold.container
 
 
+_PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,17})")
+
+
 def read_gold(reference: object, kind: str = "auto") -> Gold:
     """Read a gold answer.
 
@@ -132,6 +135,10 @@ def read_gold(reference: object, kind: str = "auto") -> Gold:
         )
     if len(reference) > 2_000:
         raise ReferenceRefusedError(f"expected a gold answer of at most 2000 characters, got {len(reference)}")
+    if kind in ("auto", "integer") and _PLAIN.fullmatch(reference):
+        value = int(reference)
+        node = Node("num", (abs(value), None))
+        return Gold(reference, "item", Item("value", Node("neg", (node,)) if value < 0 else node, value=value))
     source = clean(reference)
     if not source:
         raise ReferenceRefusedError(f"expected a gold answer, got only {reference!r}")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from r1gym.errors import ReferenceRefusedError, unknown_name
-from r1gym.types import Span, Task, Verdict
+from r1gym.types import Outcome, Span, Task, Verdict
 from r1gym.verifiers import text as prose
 from r1gym.verifiers.answers import parse_answer
 from r1gym.verifiers.compare import Policy, Ruling, compare
-from r1gym.verifiers.extract import Extraction, extract
+from r1gym.verifiers.extract import Extraction, extract, quick
 from r1gym.verifiers.gold import Gold, clean, read_answer, read_gold
 from r1gym.verifiers.items import Item
 from r1gym.verifiers.reasons import Refused
@@ -22,6 +22,7 @@ __all__ = ["MathGrader", "prepare"]
 
 _INTEGER = re.compile(r"-?\d{1,18}")
 _SHOWN = 60
+_SAME_INTEGER = "integer: the same integer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,18 @@ class MathGrader:
     integer: int | None
     """The gold where it is a plain integer: most answers are then compared as integers at once."""
     echo: str = ""
+    quick: bool = True
+    """Whether a single plain box may be read without the whole extraction (modes that read boxes, no echo)."""
+    other_integer: str = ""
+    """The reason for an integer that is not the gold."""
 
     def grade(self, completion: object) -> Verdict:
         """The verdict on one completion; never raises."""
         try:
+            if type(completion) is str and self.quick:
+                plain = quick(completion)
+                if plain is not None:
+                    return self._plain_verdict(*plain)
             found = extract(completion, self.extraction, self.echo)
             if not found.parts:
                 return Verdict.no_answer(f"{found.rule}: {found.detail}")
@@ -46,6 +55,13 @@ class MathGrader:
             return Verdict.ungradable(f"worker_unavailable: {error}")
         except Exception as error:
             return Verdict.ungradable(f"grader_error: {type(error).__name__}: {error!s:.200}")
+
+    def _plain_verdict(self, answer: str, start: int, end: int) -> Verdict:
+        if self.integer is not None and _INTEGER.fullmatch(answer):
+            if int(answer) == self.integer:
+                return Verdict(Outcome.CORRECT, 1.0, answer, _SAME_INTEGER, (Span(start, end, "answer", 1.0),))
+            return Verdict(Outcome.WRONG, 0.0, answer, self.other_integer, (Span(start, end, "answer", 0.0),))
+        return self._verdict(Extraction((answer,), start, end, "boxed"))
 
     def _verdict(self, found: Extraction) -> Verdict:
         parts = found.parts
@@ -165,9 +181,9 @@ def prepare(task: Task, extraction: str, **options: Any) -> MathGrader:
         and isinstance(gold.item.value, int)
     ):
         integer = gold.item.value
-    return MathGrader(
-        gold, extraction, _policy(task.question), integer, task.question if _FORM.search(task.question) else ""
-    )
+    echo = task.question if _FORM.search(task.question) else ""
+    plain = not echo and extraction in ("lenient", "strict:boxed")
+    return MathGrader(gold, extraction, _policy(task.question), integer, echo, plain, f"integer: expected {integer}")
 
 
 def _policy(question: str) -> Policy:

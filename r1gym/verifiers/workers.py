@@ -22,8 +22,8 @@ from r1gym.verifiers.nodes import Node
 
 __all__ = ["WALL_SECONDS", "WorkerUnavailableError", "ask", "shut_down", "tree"]
 
-WALL_SECONDS = 2.0
-"""Seconds of wall clock for one job."""
+WALL_SECONDS = 20.0
+"""Seconds of wall clock for one job: a backstop, its 1.5 s of CPU (see ``worker``) end it long before."""
 
 MAX_JOBS = 500
 """Jobs after which a worker is replaced."""

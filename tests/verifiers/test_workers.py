@@ -48,8 +48,8 @@ def test_refuted(gold, answer):
 def test_a_hanging_answer_is_wrong_and_the_next_is_on_time():
     began = time.monotonic()
     verdict = verify(boxed(HANGING[1]), HANGING[0])
-    # 2 s of grading at most; the rest of the allowance is a cold start of the worker on a busy machine.
-    assert time.monotonic() - began < 20
+    # 1.5 s of CPU at most; the rest of the allowance is a cold start of the worker on a busy machine.
+    assert time.monotonic() - began < 60
     assert verdict.outcome is Outcome.WRONG
     assert verdict.reason.startswith("over_budget: ")
     assert verify(boxed(r"\frac13"), HANGING[0]).outcome is Outcome.CORRECT

@@ -1,0 +1,161 @@
+"""The passages of a text that have the form of an answer, each judged by what stands around it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["BOXES", "MAX_ANSWER", "MAX_MARKS", "Mark", "find_marks", "is_placeholder"]
+
+MAX_ANSWER = 2_000
+"""Characters of the longest answer that is read."""
+
+MAX_MARKS = 64
+"""Answer marks examined, counted from the end."""
+
+BOXES = ("\\boxed", "\\fbox", "\\framebox")
+"""The commands that put a box around an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One passage that has the form of an answer; ``status`` "ok", "placeholder", "unclosed", "long" or "negated"."""
+
+    start: int
+    end: int
+    content: str
+    rule: str
+    status: str = "ok"
+
+
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_BARE_BOX = re.compile(r"[ \t]*([-+−]?\d(?:[\d,.]*\d)?|[A-Za-z](?![A-Za-z])|\\[A-Za-z]+(?=[\s{]))")
+
+
+def _close_brace(text: str, opening: int) -> int:
+    """Index of the brace that closes ``text[opening]``; -1 where the text ends first, -2 past the longest answer."""
+    limit = opening + MAX_ANSWER + 2
+    depth = 0
+    for match in _BRACE.finditer(text, opening, limit):
+        token = match.group()
+        if token == "{":
+            depth += 1
+        elif token == "}":
+            depth -= 1
+            if depth == 0:
+                return match.start()
+    return -1 if limit >= len(text) else -2
+
+
+def _box(text: str, start: int, after: int) -> Mark:
+    """The box whose command begins at ``start`` and ends at ``after``."""
+    here = after
+    while here < len(text) and here - after < 8 and text[here] in " \t\n":
+        here += 1
+    if here < len(text) and text[here] == "{":
+        close = _close_brace(text, here)
+        if close < 0:
+            return Mark(start, len(text), "", "boxed", "unclosed" if close == -1 else "long")
+        return Mark(start, close + 1, text[here + 1 : close], "boxed")
+    bare = _BARE_BOX.match(text, after)
+    if bare is None:
+        return Mark(start, after, "", "boxed", "placeholder")
+    end = bare.end()
+    while end < len(text) and text[end] == "{" and bare.group(1).startswith("\\"):
+        close = _close_brace(text, end)
+        if close < 0:
+            return Mark(start, len(text), "", "boxed", "unclosed")
+        end = close + 1
+    return Mark(start, end, text[bare.start(1) : end], "boxed")
+
+
+def find_marks(text: str, low: int, mode: str) -> list[Mark]:
+    """The marks that ``mode`` looks for, in order of position, nested ones inside their outermost."""
+    found: list[Mark] = []
+    if mode in ("lenient", "strict:boxed"):
+        for command in BOXES:
+            at = text.rfind(command, low)
+            while at >= 0 and len(found) < 2 * MAX_MARKS:
+                after = at + len(command)
+                if not text[after : after + 1].isalpha():
+                    found.append(_box(text, at, after))
+                at = text.rfind(command, low, at)
+    if mode in ("lenient", "strict:answer"):
+        found += _tags(text, low)
+    if mode == "strict:####":
+        found += _hashes(text, low)
+    found.sort(key=lambda mark: (mark.start, -mark.end))
+    outer: list[Mark] = []
+    for mark in found:
+        if outer and mark.end <= outer[-1].end and outer[-1].status == "ok":
+            continue
+        outer.append(mark)
+    return [_judge_context(text, low, mark) for mark in outer[-MAX_MARKS:]]
+
+
+def _tags(text: str, low: int) -> list[Mark]:
+    found: list[Mark] = []
+    close = text.rfind("</answer>", low)
+    unclosed = text.find("<answer>", close if close >= 0 else low)
+    if unclosed >= 0:
+        found.append(Mark(unclosed, len(text), "", "answer", "unclosed"))
+    while close >= 0 and len(found) < MAX_MARKS:
+        start = text.rfind("<answer>", low, close)
+        if start < 0:
+            break
+        content = text[start + len("<answer>") : close]
+        status = "ok" if len(content) <= 2 * MAX_ANSWER else "long"
+        found.append(Mark(start, close + len("</answer>"), content, "answer", status))
+        close = text.rfind("</answer>", low, start)
+    return found
+
+
+_HASHES = re.compile(r"[ \t]*####")
+
+
+def _hashes(text: str, low: int) -> list[Mark]:
+    found: list[Mark] = []
+    at = text.rfind("####", low)
+    while at >= 0 and len(found) < MAX_MARKS:
+        line = max(text.rfind("\n", low, at) + 1, low)
+        lead = _HASHES.match(text, line)
+        if lead is not None:
+            stop = text.find("\n", at)
+            stop = len(text) if stop < 0 else stop
+            status = "ok" if stop - line <= MAX_ANSWER else "long"
+            found.append(Mark(line, stop, text[lead.end() : stop] if status == "ok" else "", "####", status))
+        at = text.rfind("####", low, line)
+    return found
+
+
+_PLACEHOLDER = re.compile(
+    r"[\s.…_?$<\[({]*(?:(?:(?:insert|put|write|place)\s+)?(?:(?:your|the|my|an?)\s+)?(?:final\s+|numerical\s+|exact\s+)?"
+    r"(?:answer|ans|result|response)(?:\s+(?:goes\s+)?here)?)?[\s.…_?$>\])}]*",
+    re.IGNORECASE,
+)
+_WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|textit|mbox|ldots|dots|cdots|quad|,|;|!| )|[{}]")
+_EXAMPLE = re.compile(
+    r"(?:\be\.?g\.?|\bfor example|\bfor instance|\bsuch as|\blike this|\blike so)[\s,:`'\"$*]*\Z", re.IGNORECASE
+)
+_NEGATION = re.compile(r"(?:\bnot|n't be|\bnever|\brather than|\binstead of|\\neq?|≠)[\s:`'\"$*]*\Z", re.IGNORECASE)
+
+
+def _judge_context(text: str, low: int, mark: Mark) -> Mark:
+    """``mark`` with its status lowered where it is a placeholder, an example, or what the answer is *not*."""
+    if mark.status != "ok":
+        return mark
+    content = mark.content
+    short = len(content) <= 60
+    if short and _PLACEHOLDER.fullmatch(_WRAPPER.sub(" ", content) if "\\" in content else content):
+        return Mark(mark.start, mark.end, "", mark.rule, "placeholder")
+    before = text[max(low, mark.start - 24) : mark.start]
+    if _EXAMPLE.search(before):
+        return Mark(mark.start, mark.end, "", mark.rule, "placeholder")
+    if _NEGATION.search(before):
+        return Mark(mark.start, mark.end, content, mark.rule, "negated")
+    return mark
+
+
+def is_placeholder(content: str) -> bool:
+    """Whether a stated answer is empty or a placeholder such as "your answer"."""
+    return _PLACEHOLDER.fullmatch(content) is not None
