@@ -28,7 +28,8 @@ def main() -> None:
         env = gym.make(name, **options)
         observation, info = env.reset(seed=0)
         assert observation and info["task_id"], name
-        _, reward, terminated, truncated, info = env.step(f"\\boxed{{{env.unwrapped.task.reference}}}")
+        gold = env.unwrapped.tasks[info["index"]].reference
+        _, reward, terminated, truncated, info = env.step(f"\\boxed{{{gold}}}")
         assert (reward, terminated, truncated, info["verdict"]) == (1.0, True, False, "CORRECT"), (name, info)
 
     assert r1gym.verify("so it is \\boxed{0.5}", "1/2").outcome is r1gym.Outcome.CORRECT
