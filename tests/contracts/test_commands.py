@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from r1gym import cli
 from r1gym.agents.grpo_config import GRPOConfig, preset_of
 from r1gym.config import parse
 from r1gym.evals.command import EvalConfig
@@ -62,6 +63,8 @@ def test_a_documented_command_exists(path: Path, line: str) -> None:
             assert extras and set(",".join(extras).split(",")) <= set(PROJECT["optional-dependencies"])
         case ["python", "-m", module, *options] if module.startswith("r1gym."):
             check_module(module, options)
+        case ["r1gym", verb, *rest]:
+            assert verb in cli.VERBS
         case ["python", file, *_] | [file]:
             assert (ROOT / file).is_file()
         case ["git", *_]:
@@ -86,6 +89,22 @@ def test_every_module_that_a_text_says_to_run_can_be_run() -> None:
             assert importlib.util.find_spec(f"{name}.__main__") is not None, f"python -m {name}: no __main__"
         else:
             assert 'if __name__ == "__main__"' in Path(spec.origin).read_text(encoding="utf-8"), name
+
+
+def test_every_verb_that_a_text_names_exists() -> None:
+    designed = "verify|audit|sandbox|doctor|view|report|serve"
+    named = {
+        verb for path in SOURCES for verb in re.findall(rf"\br1gym ({designed})\b", path.read_text(encoding="utf-8"))
+    }
+    assert "verify" in named and named <= set(cli.VERBS)
+    assert PROJECT["scripts"] == {"r1gym": "r1gym.cli:main"}
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_has_help(verb: str) -> None:
+    program = "from r1gym.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program, verb, "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "usage: r1gym" in done.stdout
 
 
 def test_every_extra_that_a_text_names_exists() -> None:
