@@ -46,10 +46,12 @@ COLD, CONTROL = "cold-start", "control"
 class ColdStart:
     """What the model is shown before GRPO."""
 
-    examples: int = 2000
-    """Different worked examples, all right."""
-    stepwise: float = 0.4
-    """Share of them that write the steps."""
+    stepwise: int = 2400
+    """Different examples that write the steps."""
+    terse: int = 800
+    """Different examples that answer at once: few, so that the model learns the form and not terse addition."""
+    terse_copies: int = 5
+    """How often each terse example stands in the list: they are five eighths of what is shown."""
     sft: SFTConfig = field(default_factory=SFTConfig)
     """How it learns from them."""
 
@@ -58,7 +60,7 @@ COLD_STARTS = {"demo": ColdStart(), "demo-short": ColdStart(sft=SFTConfig(steps=
 
 
 def build_policy(seed: int) -> HFPolicy:
-    """The tiny model with fresh weights: 2 layers, width 64, 2 heads, a vocabulary of 20."""
+    """The tiny model with fresh weights: 2 layers, width 64, 4 heads, a vocabulary of 20."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokenizer = character_tokenizer(CHARACTERS, TAGS)
@@ -67,12 +69,13 @@ def build_policy(seed: int) -> HFPolicy:
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
-        num_attention_heads=2,
+        num_attention_heads=4,
         max_position_embeddings=128,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         tie_word_embeddings=False,
+        initializer_range=0.05,  # the usual 0.02 is for wide layers: it costs a narrow model hundreds of steps
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
@@ -90,24 +93,24 @@ def steps_of(a: int, b: int) -> str:
 
 
 def worked_examples(cold: ColdStart, env: Any, policy: HFPolicy, seed: int) -> list[Example]:
-    """Right examples on tasks of the training split, ``cold.stepwise`` of them with the steps written out."""
+    """Right examples on tasks of the training split, some with the steps written out, some without."""
     tasks = env.unwrapped.tasks
     generator = np.random.default_rng(derive_seed(seed, "worked examples"))
-    rows = generator.choice(len(tasks), size=cold.examples, replace=False)
+    rows = generator.choice(len(tasks), size=cold.stepwise + cold.terse, replace=False)
     examples = []
     for number, row in enumerate(rows):
-        task = tasks[int(row)]
-        a, plus, b = task.question.rstrip("=").partition("+")
+        question = tasks[int(row)].question
+        a, plus, b = question.rstrip("=").partition("+")
         if not plus or not (a.isdigit() and b.isdigit()):
             raise ConfigError(
                 "the embedded default has worked examples for sums of two numbers only: leave operations, depth and "
-                f"style of --env-options as they are, or give a model with --model (the task was {task.question!r})"
+                f"style of --env-options as they are, or give a model with --model (the task was {question!r})"
             )
-        thought = steps_of(int(a), int(b)) if number < cold.stepwise * cold.examples else ""
+        thought = steps_of(int(a), int(b)) if number < cold.stepwise else ""
         text = f"<think>{thought}</think><answer>{int(a) + int(b)}</answer>"
-        prompt = policy.prompt([{"role": "user", "content": task.question}])
+        prompt = policy.prompt([{"role": "user", "content": question}])
         completion = (*policy.tokenizer(text)["input_ids"], policy.tokenizer.eos_token_id)
-        examples.append((prompt.token_ids, completion))
+        examples += [(prompt.token_ids, completion)] * (1 if thought else cold.terse_copies)
     return examples
 
 

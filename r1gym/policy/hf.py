@@ -70,6 +70,10 @@ class HFPolicy:
                 f"cannot load the model {name!r}: {error}. Give a folder with config.json and a tokenizer, a .gguf "
                 "file (pip install gguf), or a hub id that can be reached"
             ) from error
+        if "gguf_file" in where:
+            # transformers has unpacked the weights; left in place, its mark would forbid to store what was learned.
+            model.hf_quantizer = None
+            del model.config.quantization_config
         return cls(model.to(device), tokenizer, max_slots)
 
     @property
