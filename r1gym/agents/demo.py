@@ -56,7 +56,10 @@ class ColdStart:
     """How it learns from them."""
 
 
-COLD_STARTS = {"demo": ColdStart(), "demo-short": ColdStart(sft=SFTConfig(steps=600))}
+COLD_STARTS = {
+    "demo": ColdStart(),
+    "demo-short": ColdStart(stepwise=800, terse=250, terse_copies=5, sft=SFTConfig(steps=600)),
+}
 
 
 def build_policy(seed: int) -> HFPolicy:

@@ -134,9 +134,9 @@ _DEMO = GRPOConfig(
     preset="demo",
     env="r1/Arithmetic-v0",
     env_options='{"digits": 4, "style": "bare", "template": "none", "extraction": "strict:answer"}',
-    steps=150,
-    prompts_per_step=16,
-    group_size=16,
+    steps=200,
+    prompts_per_step=32,
+    group_size=8,
     minibatches=2,
     max_new_tokens=64,
     lr=5e-4,
@@ -147,7 +147,13 @@ _DEMO = GRPOConfig(
 
 PRESETS: dict[str, GRPOConfig] = {
     "demo": _DEMO,
-    "demo-short": replace(_DEMO, preset="demo-short", steps=40),
+    "demo-short": replace(
+        _DEMO,
+        preset="demo-short",
+        env_options=_DEMO.env_options.replace('"digits": 4', '"digits": 2'),
+        steps=40,
+        max_new_tokens=40,
+    ),
     "model": GRPOConfig(),
 }
 
