@@ -172,6 +172,10 @@ class AnswerParser(FactorParser):
                 unit = units.unit_named(f"degree {self.peek().value[0]}")
                 self.at += 1
         elif self._starts_unit():
+            scale = self._scale()
+            value = value if scale == 1 else Node("mul", (value, Node("num", (scale, None))))
+            if not self._starts_unit():
+                return value
             unit, bare = self._unit(), value
         elif self.skip("dollar"):
             unit, bare = _DOLLAR, value
@@ -202,6 +206,16 @@ class AnswerParser(FactorParser):
             return token.value == "min"
         return token.kind == "var" and token.value in self.unit_letters
 
+    def _scale(self) -> int:
+        """The product of "hundred", "million", … before the unit."""
+        scale = 1
+        while self.peek().kind == "word" and self.peek().value.lower().removesuffix("s") in units.SCALES:
+            scale *= units.SCALES[self.peek().value.lower().removesuffix("s")]
+            self.at += 1
+            if scale > 10**18:
+                raise Refused("grammar", "a number word too often")
+        return scale
+
     def _unit(self) -> Unit:
         parts: list[tuple[Unit, int]] = []
         sign = 1
@@ -224,6 +238,8 @@ class AnswerParser(FactorParser):
             ):
                 self.at += 1
             elif self._starts_unit():
+                if lower in units.NOT_UNITS or (len(parts) >= 3 and not units.known(token.value)):
+                    raise Refused("grammar", f"{token.value!r} is no unit")
                 self.at += 1
                 parts.append((units.unit_named(token.value), sign * scale * self._unit_power()))
                 sign, scale = 1, 1
@@ -296,6 +312,8 @@ class AnswerParser(FactorParser):
 
     def _matrix(self) -> Node:
         name = self.take("begin").value
+        if name in ("cases", "aligned", "gathered"):
+            return self._lines(name)
         if name not in _MATRICES:
             raise Refused("grammar", f"the environment {name} is not an answer")
         rows: list[tuple[Node, ...]] = []
@@ -312,6 +330,19 @@ class AnswerParser(FactorParser):
         if not rows or len(rows) > 8 or len({len(cells) for cells in rows}) != 1 or len(rows[0]) > 8:
             raise Refused("grammar", "a matrix needs 1 to 8 rows of equal length, at most 8")
         return Node("matrix", (tuple(rows),))
+
+    def _lines(self, name: str) -> Node:
+        """Statements one below the other: a list."""
+        items = [self.statement()]
+        while self.skip("row") or self.skip(","):
+            if self.peek().kind in ("end", "row"):
+                continue
+            items.append(self.statement())
+            if len(items) > MAX_ITEMS:
+                raise Refused("over_budget", f"more than {MAX_ITEMS} elements")
+        if self.take("end").value != name:
+            raise Refused("grammar", f"{name} is not closed")
+        return items[0] if len(items) == 1 else Node("list", (tuple(items), ","))
 
 
 def _split_postfix(node: Node) -> tuple[Node, Unit | None]:

@@ -50,6 +50,9 @@ def compare(gold: Item, answer: Item, policy: Policy) -> Ruling:
         return _wrong("chain", problem)
     if gold.kind == "value":
         if answer.kind == "list":
+            # "1/2 or 0.5" says one value twice; any other list hedges.
+            if answer.tag in ("or", ",") and all(compare(gold, part, policy).right for part in answer.parts):
+                return Ruling(True, "canonical", "the same value, said several times")
             return _wrong("hedge", f"{len(answer.parts)} values where the gold is one")
         if answer.kind != "value":
             return _wrong("kind", f"a {answer.kind} where the gold is a value")

@@ -8,8 +8,9 @@ without opaque atoms are equal just when their terms are.
 
 from __future__ import annotations
 
+import threading
 from fractions import Fraction
-from math import comb, log2
+from math import comb
 
 from r1gym.verifiers.integers import MAX_BITS, Rational, bits, factor, rational_power, sized
 from r1gym.verifiers.reasons import Refused
@@ -28,6 +29,7 @@ __all__ = [
     "mul",
     "neg",
     "power",
+    "start_work",
 ]
 
 Mono = tuple[tuple[str, Rational], ...]
@@ -35,6 +37,8 @@ Terms = dict[Mono, Rational]
 
 MAX_TERMS = 2_000
 MAX_PRODUCTS = 20_000
+"""Products of two terms that one answer may cost, its comparison with the gold included."""
+
 MAX_POWER = 512
 
 
@@ -99,7 +103,7 @@ def reduced(powers: dict[str, Rational]) -> tuple[Rational, Mono]:
         elif atom[0] == "#":
             whole = exponent // 1
             prime = int(atom[1:])
-            if abs(whole) * log2(prime) <= MAX_BITS:
+            if abs(whole) * prime.bit_length() <= MAX_BITS:
                 factor *= Fraction(prime) ** int(whole) if whole < 0 else prime ** int(whole)
                 exponent -= whole
             if exponent:
@@ -123,8 +127,23 @@ def _sum(left: Terms, right: Terms) -> Terms:
     return total
 
 
+class _Work(threading.local):
+    """Products of terms that the current answer has cost so far, in this thread."""
+
+    products = 0
+
+
+_WORK = _Work()
+
+
+def start_work() -> None:
+    """Begin a new answer: its budget of term products is full again."""
+    _WORK.products = 0
+
+
 def _product(left: Terms, right: Terms) -> Terms:
-    if len(left) * len(right) > MAX_PRODUCTS:
+    _WORK.products += len(left) * len(right)
+    if _WORK.products > MAX_PRODUCTS:
         raise Refused("over_budget", "a product of too many terms")
     total: Terms = {}
     for mono_left, factor_left in left.items():
@@ -281,28 +300,35 @@ def equal(left: Value, right: Value) -> bool:
         return left == right
     a, b = form_of(left), form_of(right)
     if a.under is None and b.under is None:
-        return a.terms == b.terms or _settled(a.terms) == _settled(b.terms)
+        if a.terms == b.terms:
+            return True
+        primes = _unwritten(a.terms) | _unwritten(b.terms)
+        return bool(primes) and _settled(a.terms, primes) == _settled(b.terms, primes)
     if a.under == b.under:
         return a.terms == b.terms
     return _product(a.terms, b.under or {(): 1}) == _product(b.terms, a.under or {(): 1})
 
 
-def _settled(terms: Terms) -> Terms:
-    """``terms`` with coefficients freed of primes that stand beside them to a power too large to compute."""
+def _unwritten(terms: Terms) -> set[str]:
+    """The primes that stand in ``terms`` to a power too large to compute."""
+    return {atom for mono in terms for atom, exponent in mono if atom[0] == "#" and not 0 <= exponent < 1}
+
+
+def _settled(terms: Terms, primes: set[str]) -> Terms:
+    """``terms`` with every whole power of ``primes`` moved from the coefficients to the monomials."""
     settled: Terms = {}
     for mono, coefficient in terms.items():
         powers: dict[str, Rational] = dict(mono)
         left = Fraction(coefficient)
-        for atom, exponent in mono:
-            if atom[0] == "#" and not 0 <= exponent < 1:
-                prime = int(atom[1:])
-                while left.numerator % prime == 0:
-                    left /= prime
-                    powers[atom] += 1
-                while left.denominator % prime == 0:
-                    left *= prime
-                    powers[atom] -= 1
-        place = tuple(sorted(powers.items()))
+        for atom in primes:
+            prime = int(atom[1:])
+            while left.numerator % prime == 0:
+                left /= prime
+                powers[atom] = powers.get(atom, 0) + 1
+            while left.denominator % prime == 0:
+                left *= prime
+                powers[atom] = powers.get(atom, 0) - 1
+        place = tuple(sorted((atom, power) for atom, power in powers.items() if power))
         settled[place] = settled.get(place, 0) + left
     return settled
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from r1gym.errors import ReferenceRefusedError, unknown_name
 from r1gym.verifiers import text as prose
 from r1gym.verifiers.answers import parse_answer
+from r1gym.verifiers.forms import start_work
 from r1gym.verifiers.items import Item, compile_answer
 from r1gym.verifiers.nodes import Node, variables
 from r1gym.verifiers.reasons import Refused
@@ -176,6 +177,7 @@ def _is_text(source: str) -> bool:
 
 
 def _read_item(source: str, reference: str, kind: str) -> Gold:
+    start_work()
     bracketed = source[0] in "([" or source.startswith(("\\left", "\\{"))
     try:
         node = _parse(source, not bracketed, frozenset(), frozenset())

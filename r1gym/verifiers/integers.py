@@ -51,6 +51,8 @@ def factor(number: int) -> dict[int, int]:
     Raises:
         Refused: More than trial division to 10^6 can do.
     """
+    if number.bit_length() > 512:
+        raise Refused("over_budget", "a number too large to factor")
     found: dict[int, int] = {}
     for prime in (2, 3, 5):
         while number % prime == 0:

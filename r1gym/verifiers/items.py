@@ -9,7 +9,7 @@ from r1gym.verifiers.forms import Value
 from r1gym.verifiers.intervals import RealSet, real_set
 from r1gym.verifiers.nodes import Node, free_of_digits, walk
 from r1gym.verifiers.reasons import Refused
-from r1gym.verifiers.units import Unit
+from r1gym.verifiers.units import NOT_UNITS, Unit
 
 __all__ = ["Item", "compile_answer", "is_label"]
 
@@ -140,8 +140,10 @@ def _numeral(node: Node) -> Item:
 
 def is_label(node: Node) -> bool:
     r"""Whether ``node`` names what an equation gives the value of: x, f(x), AB, \angle A, (x, y), some words."""
-    if node.op in ("var", "text"):
+    if node.op == "var":
         return True
+    if node.op == "text":
+        return NOT_UNITS.isdisjoint(word.lower() for word in node.args)
     if node.op == "fn":
         return free_of_digits(node) or str(node.args[0]).endswith("()")
     if node.op == "mul":

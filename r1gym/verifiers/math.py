@@ -12,6 +12,7 @@ from r1gym.verifiers import text as prose
 from r1gym.verifiers.answers import parse_answer
 from r1gym.verifiers.compare import Policy, Ruling, compare
 from r1gym.verifiers.extract import Extraction, extract, quick
+from r1gym.verifiers.forms import start_work
 from r1gym.verifiers.gold import Gold, clean, read_answer, read_gold
 from r1gym.verifiers.items import Item
 from r1gym.verifiers.reasons import Refused
@@ -97,6 +98,7 @@ class MathGrader:
         if self.integer is not None and _INTEGER.fullmatch(answer):
             right = int(answer) == self.integer
             return Ruling(right, "integer", "the same integer" if right else f"expected {self.integer}")
+        start_work()
         answer = clean(answer)
         if answer == self.gold.source:
             return Ruling(True, "same_text", "spelled like the gold")
@@ -157,6 +159,9 @@ def _tree_or_text(answer: str) -> Any:
 
 _PERCENT = re.compile(r"percent|%", re.IGNORECASE)
 _ROUNDED = re.compile(r"\bround|\bnearest\b|approximat|decimal place|significant (?:figure|digit)", re.IGNORECASE)
+_AMBIGUOUS = frozenset(["in", "second", "min", "mi", "ha", "ms", "unit", "units", "degree"])
+"""Words of a question that are more often not units."""
+
 _FORM = re.compile(r"\\boxed|\\fbox|<answer>|answer is|####")
 
 
@@ -190,5 +195,7 @@ def _policy(question: str) -> Policy:
     """What the question says of percentages, rounding and units."""
     if not question:
         return Policy()
-    units = {unit_named(word) for word in re.findall(r"[A-Za-z]{2,}", question) if known(word)}
+    units = {
+        unit_named(word) for word in re.findall(r"[A-Za-z]{2,}", question) if word not in _AMBIGUOUS and known(word)
+    }
     return Policy(bool(_PERCENT.search(question)), bool(_ROUNDED.search(question)), tuple(sorted(units)))

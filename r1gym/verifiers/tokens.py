@@ -289,6 +289,8 @@ def _number(text: str, spaced: bool) -> Token:
 
 def _word(word: str, spaced: bool, prose: bool) -> Token:
     if len(word) == 1:
+        if word in "ei":  # \mathrm{e} and \mathrm{i} are the constants, and no units
+            return Token("var", word, spaced)
         return Token("word" if prose else "var", word, spaced, prose)
     lower = word.lower()
     name = _SYNONYMS.get(word, word)

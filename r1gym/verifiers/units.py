@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-__all__ = ["GENERIC", "UNIT_LETTERS", "Unit", "combine", "known", "unit_named"]
+__all__ = ["GENERIC", "NOT_UNITS", "SCALES", "UNIT_LETTERS", "Unit", "combine", "known", "unit_named"]
 
 
 class Unit(NamedTuple):
@@ -14,6 +14,20 @@ class Unit(NamedTuple):
     factor: Fraction
     dimension: tuple[tuple[str, int], ...]
 
+
+SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+"""Words that multiply the number before them."""
+
+NOT_UNITS = frozenset(
+    [
+        "is", "are", "was", "not", "no", "isn", "wrong", "incorrect", "false", "maybe", "perhaps", "possibly",
+        "because", "since", "if", "but", "than", "more", "less", "least", "most", "unless", "when", "except", "over",
+        "under", "half", "halves", "third", "thirds", "fourth", "fourths", "fifth", "fifths", "tenth", "tenths",
+        "hundredth", "hundredths", "thousandth", "thousandths", "squared", "cubed", "factorial", "negative", "minus",
+        "plus", "base", "mod", "modulo", "instead", "never", "only", "other", "where",
+    ]
+)  # fmt: skip
+"""Words that change or deny the number before them: whatever holds one is not read as a quantity."""
 
 GENERIC = "unit"
 """The base of words such as "units": fits any unit of the same power."""
@@ -70,7 +84,6 @@ _TABLE: dict[str, tuple[str, str]] = {
     "K kelvin": ("1", "kelvin"),
     "radian radians rad rads": ("1", "radian"),
     "unit units": ("1", GENERIC),
-    "dozen dozens": ("12", ""),
 }
 _UNITS = {
     spelling: Unit(Fraction(factor), ((base, 1),) if base else ())

@@ -15,7 +15,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(PIECES, max_size=7))
 def test_quick_agrees_with_extract(pieces):
     text = "".join(pieces)
