@@ -55,6 +55,10 @@ def unsupported(model: Any) -> str:
         return f"its layers are {', '.join(sorted(kinds))}"
     if window and getattr(config, "use_sliding_window", True) and window < config.max_position_embeddings:
         return f"its attention looks back {window} positions only"
+    if getattr(model, "_is_stateful", False):
+        return "it keeps a recurrent state"
+    if getattr(config, "alibi", False):
+        return "its attention biases (ALiBi) need a two-dimensional mask"
     if getattr(config, "is_encoder_decoder", False):
         return "it is an encoder-decoder"
     if config._attn_implementation not in ("sdpa", "eager"):

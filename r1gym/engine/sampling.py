@@ -41,11 +41,11 @@ def draw(
         uniform_S: A number in [0, 1) a slot.
         temperature: Divides the logits; 0 takes the most probable token.
         top_p: Mass of the most probable tokens that is kept.
-        top_k: Count of the most probable tokens that is kept; 0 keeps all.
+        top_k: Count of the most probable tokens that is kept (with all that tie with the last); 0 keeps all.
 
     Returns:
         Token ids [S], and their log-probabilities [S] in nats at this temperature *before* top-p and top-k (at
-        temperature 1 where greedy): what the trainer computes again.
+        temperature 1 where greedy): what the trainer computes again. NaN where the logits hold NaN or +infinity.
     """
     logprobs_SV = torch.log_softmax(logits_SV.float() / (temperature or 1.0), dim=-1)
     if temperature == 0:
@@ -74,4 +74,6 @@ def _invert(probs_SV: torch.Tensor, uniform_S: torch.Tensor) -> torch.Tensor:
     total_S = cumulative_SV[:, -1]
     # Strictly below the total, so that the first entry above it is a token with mass.
     target_S = torch.minimum(uniform_S * total_S, torch.nextafter(total_S, torch.zeros_like(total_S)))
-    return torch.searchsorted(cumulative_SV, target_S[:, None], right=True)[:, 0]
+    found_S = torch.searchsorted(cumulative_SV, target_S[:, None], right=True)[:, 0]
+    # Among NaN nothing is found: a valid index lets the caller see the NaN (on CUDA a wrong one kills the process).
+    return found_S.clamp(max=probs_SV.shape[1] - 1)
