@@ -17,10 +17,13 @@ EPSILON = 1e-4
 
 
 def _moments(rewards_PG: torch.Tensor, valid_PG: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Deviation from the group's mean [P, G], count of valid completions [P, 1], sample deviation [P, 1]."""
-    valid = valid_PG.to(rewards_PG.dtype)
+    """Deviation from the group's mean [P, G], count of valid completions [P, 1], sample deviation [P, 1].
+
+    In float64: there the mean of equal float32 rewards is that reward to the bit, so that their deviation is 0.
+    """
+    rewards_PG, valid = rewards_PG.double().masked_fill(~valid_PG, 0.0), valid_PG.double()
     count_P1 = valid.sum(dim=1, keepdim=True)
-    mean_P1 = (rewards_PG * valid).sum(dim=1, keepdim=True) / count_P1.clamp(min=1)
+    mean_P1 = rewards_PG.sum(dim=1, keepdim=True) / count_P1.clamp(min=1)
     centred_PG = (rewards_PG - mean_P1) * valid
     std_P1 = (centred_PG.square().sum(dim=1, keepdim=True) / (count_P1 - 1).clamp(min=1)).sqrt()
     return centred_PG, count_P1, std_P1
@@ -33,18 +36,18 @@ def group_normalised(rewards_PG: torch.Tensor, valid_PG: torch.Tensor) -> torch.
         [P, G]; exactly 0 in a group whose rewards are all equal.
     """
     centred_PG, _, std_P1 = _moments(rewards_PG, valid_PG)
-    return centred_PG / (std_P1 + EPSILON)
+    return (centred_PG / (std_P1 + EPSILON)).to(rewards_PG.dtype)
 
 
 def centred(rewards_PG: torch.Tensor, valid_PG: torch.Tensor) -> torch.Tensor:
     """A = r - mean_G r. Dr. GRPO: arXiv 2503.20783, equation 3. Returns [P, G]."""
-    return _moments(rewards_PG, valid_PG)[0]
+    return _moments(rewards_PG, valid_PG)[0].to(rewards_PG.dtype)
 
 
 def leave_one_out(rewards_PG: torch.Tensor, valid_PG: torch.Tensor) -> torch.Tensor:
     """A_i = r_i - mean of the *other* rewards = n / (n - 1) · (r_i - mean). RLOO: arXiv 2402.14740. Returns [P, G]."""
     centred_PG, count_P1, _ = _moments(rewards_PG, valid_PG)
-    return centred_PG * count_P1 / (count_P1 - 1).clamp(min=1)
+    return (centred_PG * count_P1 / (count_P1 - 1).clamp(min=1)).to(rewards_PG.dtype)
 
 
 ADVANTAGES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
