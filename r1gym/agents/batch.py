@@ -89,6 +89,8 @@ class Batch:
 
     def micro_batches(self, token_budget: int) -> Iterator[Batch]:
         """Parts of at most ``token_budget`` tokens, padding included (but always a whole row), by length."""
+        if self.rows == 0:  # a process whose groups all were silent
+            return
         lengths_B = self.mask_BT.shape[1] - self.mask_BT.flip(1).int().argmax(dim=1)
         order = lengths_B.argsort(descending=True, stable=True)
         start = 0
