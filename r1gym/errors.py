@@ -86,7 +86,7 @@ class PromptTooLongError(R1GymError, ValueError):
 
 
 class TokenizerError(R1GymError, ValueError):
-    """A tokenizer without what sampling needs (end of sequence, padding)."""
+    """A tokenizer without what sampling needs: an end of sequence, a template that takes the messages."""
 
 
 class ModelError(R1GymError, ValueError):

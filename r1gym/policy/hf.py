@@ -17,6 +17,7 @@ from r1gym.engine.generate import generate
 from r1gym.engine.sampler import Request, Sampler, unsupported
 from r1gym.errors import ModelError, PromptTooLongError
 from r1gym.policy import tokens
+from r1gym.policy.quiet import no_progress_bars
 from r1gym.types import Completion, Message, Prompt, Sampling
 
 __all__ = ["HFPolicy"]
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 class HFPolicy:
     """A ``transformers`` causal LM with its tokenizer.
 
+    The model is put into evaluation mode, for training too: dropout would make the distribution that learns another
+    one than the distribution that was sampled.
+
     Args:
         model: Any ``AutoModelForCausalLM``.
         tokenizer: Its tokenizer, with or without a chat template.
@@ -36,11 +40,12 @@ class HFPolicy:
     def __init__(self, model: Any, tokenizer: Any, max_slots: int = 256) -> None:
         self.tokenizer = tokenizer
         self.stops = tokens.stop_ids(tokenizer, getattr(model, "generation_config", None))
-        self.model = model
+        self.model = model.eval()
         self.version = 0
         why = unsupported(model)
         if why:
             log.warning("sampling falls back to model.generate, which is slower: %s", why)
+        self.max_slots = max_slots
         self._sampler = None if why else Sampler(model, self.stops, max_slots)
 
     @classmethod
@@ -52,23 +57,20 @@ class HFPolicy:
         Raises:
             ModelError: Nothing loadable is there, or the dtype is unknown.
         """
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        path = Path(name).expanduser()
-        where: dict[str, Any] = {"pretrained_model_name_or_path": str(path) if path.exists() else name}
-        if path.suffix == ".gguf" and path.is_file():
-            where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-        elif not path.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-            raise ModelError(f"no model at {name!r}: give a folder with config.json, a .gguf file, or a hub id")
         if dtype not in ("float32", "bfloat16", "float16"):
             raise ModelError(f"dtype must be float32, bfloat16 or float16, got {dtype!r}")
+        where = _place(name)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(**where)
-            model = AutoModelForCausalLM.from_pretrained(**where, dtype=getattr(torch, dtype))
-        except (OSError, ValueError, ImportError, KeyError) as error:
+            with no_progress_bars():
+                tokenizer = AutoTokenizer.from_pretrained(**where)
+                model = AutoModelForCausalLM.from_pretrained(**where, dtype=getattr(torch, dtype))
+        except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelError(
-                f"cannot load the model {name!r}: {error}. Give a folder with config.json and a tokenizer, a .gguf "
-                "file (pip install gguf), or a hub id that can be reached"
+                f"cannot load the model {name!r}: {_first_line(error)}. Give a folder with config.json and a "
+                "tokenizer, a .gguf file (pip install gguf), or a hub id that can be reached"
             ) from error
         if "gguf_file" in where:
             # transformers has unpacked the weights; left in place, its mark would forbid to store what was learned.
@@ -156,19 +158,43 @@ class HFPolicy:
     def frozen(self) -> HFPolicy:
         """A copy with its own, fixed weights."""
         model = copy.deepcopy(self.model).requires_grad_(False)
-        return HFPolicy(model, self.tokenizer)
+        model.zero_grad()  # the copy's gradients would only fill memory
+        return HFPolicy(model, self.tokenizer, self.max_slots)
 
     def save(self, path: Path) -> None:
         """Write model and tokenizer in transformers' own format (safetensors)."""
-        self.model.save_pretrained(path)
+        with no_progress_bars():
+            self.model.save_pretrained(path)
         self.tokenizer.save_pretrained(path)
 
     def load(self, path: Path) -> None:
         """Read the weights of ``path`` into the model in place, so that optimizer and sampler keep their tensors."""
         from transformers import AutoModelForCausalLM
 
+        from safetensors import SafetensorError
+
         try:
-            stored = AutoModelForCausalLM.from_pretrained(path, dtype=self.model.dtype)
+            with no_progress_bars():
+                stored = AutoModelForCausalLM.from_pretrained(path, dtype=self.model.dtype)
             self.model.load_state_dict(stored.state_dict())
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ModelError(f"the checkpoint in {path} does not fit this model: {error}") from error
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ModelError(f"the checkpoint in {path} does not fit this model: {_first_line(error)}") from error
+
+
+def _place(name: str) -> dict[str, Any]:
+    """Where transformers finds the model ``name``, as arguments of ``from_pretrained``."""
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise ModelError(f"the folder {name!r} holds no config.json: give the folder of a transformers model")
+    if path.is_file():
+        raise ModelError(f"{name!r} is a file, but no .gguf file: give a folder with config.json, or a .gguf file")
+    if not path.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1 or path.suffix == ".gguf"):
+        raise ModelError(f"no model at {name!r}: give a folder with config.json, a .gguf file, or a hub id")
+    return {"pretrained_model_name_or_path": str(path) if path.exists() else name}
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says first: those of transformers go on for paragraphs."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(". ")

@@ -19,11 +19,23 @@ def encode(tokenizer: Any, messages: Sequence[Message]) -> tuple[int, ...]:
 
     A tokenizer with a chat template renders the messages and opens the assistant's turn; a plain one gets the
     messages' contents, one after the other, and whatever it puts in front of a text (a BOS token).
+
+    Raises:
+        TokenizerError: The chat template refuses the messages, or nothing is left of them.
     """
     if getattr(tokenizer, "chat_template", None):
-        text = tokenizer.apply_chat_template(
-            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
-        )
+        from jinja2 import TemplateError  # transformers renders templates with it
+
+        try:
+            text = tokenizer.apply_chat_template(
+                [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+            )
+        except TemplateError as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise TokenizerError(
+                f"the tokenizer's chat template refuses these messages ({roles}): {error}. Take a template of "
+                "r1gym.prompts without a system message, or set tokenizer.chat_template to None"
+            ) from error
         # The template has written its own special tokens.
         return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
     text = "\n\n".join(message["content"] for message in messages)
@@ -67,7 +79,7 @@ def character_tokenizer(characters: str, tags: Sequence[str] = ()) -> Any:
     """A tokenizer for tiny models: one token a character, one a tag, plus padding and end of sequence.
 
     Args:
-        characters: The alphabet; anything else becomes padding's neighbour ``<unk>``.
+        characters: The alphabet; anything else becomes ``<unk>``.
         tags: Texts such as ``<think>`` that are one token each.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers

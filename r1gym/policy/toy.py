@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from r1gym.engine.sampling import draw, uniform
+from r1gym.errors import ConfigError
 from r1gym.types import Completion, Message, Prompt, Sampling
 
 __all__ = ["TabularPolicy"]
@@ -34,9 +35,15 @@ class TabularPolicy:
         self.version = 0
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
-        """The row of this text; a new text takes the next free one."""
+        """The row of this text; a new text takes the next free one.
+
+        Raises:
+            ConfigError: More different prompts than rows.
+        """
         text = "\n\n".join(message["content"] for message in messages)
         row = self._rows.setdefault(text, len(self._rows))
+        if row >= self.logits_PC.shape[0]:
+            raise ConfigError(f"the table holds {self.logits_PC.shape[0]} prompts: make it with more (prompts=)")
         return Prompt(tuple(messages), (row,))
 
     def sample(

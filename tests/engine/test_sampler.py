@@ -92,7 +92,9 @@ def test_a_completion_depends_on_its_own_seed_only(model_of: Callable[[str], Any
     assert again == together  # to the bit
 
 
-def test_a_small_prefill_budget_changes_nothing(model_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_prefill_budget_changes_nothing(
+    model_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = model_of("llama")
     requests = [Request(prompt, 1, 12) for prompt in PROMPTS]
     whole = Sampler(model, [STOP]).run(requests, GREEDY)

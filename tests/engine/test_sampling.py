@@ -114,7 +114,9 @@ def test_greedy_takes_the_best_with_its_logprob_at_temperature_1() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-@pytest.mark.parametrize(("temperature", "top_p", "top_k"), [(1.0, 1.0, 0), (0.0, 1.0, 0), (1.0, 0.9, 0), (1.0, 1.0, 2)])
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "top_k"), [(1.0, 1.0, 0), (0.0, 1.0, 0), (1.0, 0.9, 0), (1.0, 1.0, 2)]
+)
 def test_logits_that_are_no_numbers_show_as_nan(bad: float, temperature: float, top_p: float, top_k: int) -> None:
     logits = torch.tensor([[0.0, bad, 1.0], [0.0, 0.0, 0.0]])
     tokens, logprobs = draw(logits, torch.tensor([0.5, 0.5]).double(), temperature, top_p, top_k)
