@@ -137,11 +137,12 @@ class LiveScreen:
         from rich.live import Live
 
         self._console = Console(highlight=False)
-        self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._panel, transient=True)
         self._pace = _Pace()
         self._name = ""
         self._latest: dict[str, float] = {}
         self._pair = ("", "")
+        # Last, because it asks for its first panel at once.
+        self._live = Live(console=self._console, refresh_per_second=4, get_renderable=self._panel, transient=True)
 
     def stage(self, name: str, steps: int, done: int = 0) -> None:
         """Start a new panel."""
@@ -191,7 +192,8 @@ class LiveScreen:
         parts: list[Any] = [head, figures]
         for label, style, text in zip(("best", "worst"), ("green", "red"), self._pair, strict=True):
             if text:
-                parts.append(Text.assemble((f"{label:6}", style), text[:SHOWN] + ("…" if len(text) > SHOWN else "")))
+                shown = _harmless(text[:SHOWN]) + ("…" if len(text) > SHOWN else "")
+                parts.append(Text.assemble((f"{label:6}", style), shown))
         return Panel(Group(*parts), title="r1gym", title_align="left", border_style="dim")
 
     def __enter__(self) -> LiveScreen:
@@ -202,6 +204,13 @@ class LiveScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
+
+
+def _harmless(text: str) -> str:
+    """What a model wrote, without the characters that would move the cursor or that a terminal cannot encode."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def make_screen(quiet: bool = False) -> Screen:
