@@ -10,9 +10,9 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from r1gym.errors import RunFolderError
+from r1gym.errors import ConfigError, RunFolderError
 
 if TYPE_CHECKING:
     from r1gym.types import Episode
@@ -23,11 +23,12 @@ __all__ = ["RunFolder", "completion_record"]
 class RunFolder:
     """A folder that belongs to one run; open it with ``RunFolder.open``."""
 
-    def __init__(self, path: Path, resumed: bool) -> None:
+    def __init__(self, path: Path, resumed: bool, writes: bool = True) -> None:
         self.path = path
         self.resumed = resumed
         """The folder held the beginning of this very run."""
-        self._files: dict[str, IO[str]] = {}
+        self.writes = writes
+        """False in all but the first of several processes: they know the folder and leave it alone."""
 
     @classmethod
     def open(cls, out: str | None, config: Mapping[str, Any], name: str) -> RunFolder:
@@ -41,6 +42,7 @@ class RunFolder:
 
         Raises:
             RunFolderError: ``out`` holds another run or a finished one.
+            ConfigError: The folder cannot be written.
         """
         wanted = {key: value for key, value in config.items() if key != "out"}
         if out is not None:
@@ -60,12 +62,15 @@ class RunFolder:
         if not file.exists():
             if path.exists() and any(path.iterdir()):
                 raise RunFolderError(f"{path} is not empty and holds no run: give --out a new or empty folder")
-            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
-            _write_whole(file, json.dumps(config, indent=2) + "\n")
+            try:
+                (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+                _write_whole(file, json.dumps(config, indent=2) + "\n")
+            except OSError as error:
+                raise ConfigError(f"cannot write the run folder {path} ({error}): give --out another folder") from error
             return cls(path, resumed=False)
         try:
-            stored = json.loads(file.read_text())
-        except json.JSONDecodeError as error:
+            stored = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
             raise RunFolderError(f"{file} is damaged ({error}): give --out a new folder") from error
         # One round through JSON, so that tuples and lists compare equal.
         other = sorted(
@@ -80,8 +85,10 @@ class RunFolder:
             raise RunFolderError(f"{path} holds this run, finished: give --out a new folder to run it again")
         return cls(path, resumed=True)
 
-    def rewind(self, stage: str, step: int) -> None:
-        """Forget what was logged of ``stage`` from ``step`` on: those steps are about to be made again."""
+    def rewind(self, stage: str, done: int) -> None:
+        """Forget what was logged of ``stage`` after step ``done`` (-1: all of it): it is about to be made again."""
+        if not self.writes:
+            return
         for name in ("metrics.jsonl", "completions.jsonl"):
             file = self.path / name
             if not file.exists():
@@ -89,7 +96,7 @@ class RunFolder:
             kept = []
             for line in file.read_text(encoding="utf-8").split("\n"):
                 record = _parsed(line)
-                if record is not None and not (record["stage"] == stage and record["step"] >= step):
+                if record is not None and not (record["stage"] == stage and record["step"] > done):
                     kept.append(line + "\n")
             _write_whole(file, "".join(kept))
 
@@ -117,21 +124,15 @@ class RunFolder:
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json: the run is done and will not be continued."""
-        _write_whole(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
-        self.close()
-
-    def close(self) -> None:
-        """Close the files; what was appended is on disk already."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+        if self.writes:
+            _write_whole(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
 
     def _append(self, name: str, records: Sequence[Mapping[str, Any]]) -> None:
-        if name not in self._files:
-            self._files[name] = (self.path / name).open("a", encoding="utf-8")
-        file = self._files[name]
-        file.writelines(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
-        file.flush()
+        if not self.writes:
+            return
+        # Opened anew each time: nothing is left open, and a line that a kill cut short is at worst the last one.
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.writelines(_line(record) for record in records)
 
 
 def completion_record(step: int, sample: int, episode: Episode, advantage: float) -> dict[str, Any]:
@@ -163,6 +164,16 @@ def _candidates(name: str) -> Iterator[Path]:
     while True:
         yield Path("runs") / f"{name}-{number}"
         number += 1
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    """One JSON line, readable where UTF-8 can hold it: half of a surrogate pair has to be escaped."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(record, allow_nan=False)
+    return text + "\n"
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -65,7 +65,7 @@ def resume(folder: RunFolder, stage: str, policy: Policy, optimizer: Any) -> int
         return 0
     path = latest(folder.path / "checkpoints", stage)
     done = restore(path, policy, optimizer) if path else 0
-    folder.rewind(stage, done)
+    folder.rewind(stage, done if path else -1)
     return done
 
 
