@@ -8,11 +8,12 @@ CORRECT. Axes: P tasks, G completions of one task.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from r1gym.errors import ConfigError
+from r1gym.errors import ConfigError, NumericalError
 from r1gym.types import Completion, Episode, Outcome, Prompt, Reward, Span, Task, Turn, Verdict
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ def rollout(
         Episodes, [P][G].
 
     Raises:
-        ConfigError: The environment went on after one completion.
+        ConfigError: The environment went on after one completion, does not speak text, or asks something else when it
+            is reset with the same seed.
+        NumericalError: A reward that is not a finite number.
     """
     asked = [_ask(policy, env, start) for start in starts]
     prompts = [prompt for _, prompt in asked]
@@ -110,10 +113,15 @@ def rollout(
 
 def _ask(policy: Policy, env: gym.Env[str, str], start: Start) -> tuple[Task, Prompt]:
     observation, info = start.reset(env)
+    if not isinstance(observation, str):
+        raise ConfigError(
+            f"{env} gives observations of type {type(observation).__name__}: only text environments can be asked"
+        )
     messages = info.get("messages") or ({"role": "user", "content": observation},)
     task_id = str(info.get("task_id", f"seed-{start.seed}"))
-    index = info.get("index", -1 if start.index is None else start.index)
-    task = Task(task_id, domain="", question=observation, reference=None, meta={"index": int(index)})
+    own = info.get("index")
+    index = own if isinstance(own, int) else -1 if start.index is None else start.index
+    task = Task(task_id, domain="", question=observation, reference=None, meta={"index": index})
     return task, policy.prompt(tuple(messages))
 
 
@@ -126,13 +134,20 @@ def _judge(
     seed: int,
     group_id: int,
 ) -> Episode:
-    start.reset(env)
+    again, _ = start.reset(env)
+    if again != task.question:
+        raise ConfigError(
+            f"{env} asked {task.question[:80]!r} and, reset with the same seed {start.seed}, {again[:80]!r}: a group "
+            "needs one task, so reset(seed=...) must restart everything"
+        )
     observation, total, terminated, truncated, info = env.step(completion.text)
     if not (terminated or truncated):
         raise ConfigError(
             f"{env} went on after one completion; rollouts are single-turn: give an environment whose step ends "
             "the episode"
         )
+    if not math.isfinite(total):
+        raise NumericalError(f"{env} gave the reward {total} for the task {task.id}: rewards must be finite numbers")
     verdict = _verdict(info, float(total))
     cut = completion.finish == "length"
     if cut and verdict.outcome is Outcome.NO_ANSWER:
@@ -145,7 +160,7 @@ def _judge(
 
 def _verdict(info: Mapping[str, Any], total: float) -> Verdict:
     """The verdict that ``info`` carries; a plain environment's reward is read as right above 0."""
-    if "verdict" not in info:
+    if not {"verdict", "score", "extracted", "reason"} <= info.keys() or info["verdict"] not in Outcome.__members__:
         outcome = Outcome.CORRECT if total > 0 else Outcome.WRONG
         return Verdict(outcome, min(max(total, 0.0), 1.0), "", "reward: the environment gives no verdict")
     spans = tuple(Span(*span) for span in info.get("spans", ()))
