@@ -37,12 +37,18 @@ def parse(
 
 
 def run_command(command: Callable[[], int | None]) -> None:
-    """Run a command for a person: our own errors become one line on stderr and exit status 2, not a traceback."""
+    """Run a command for a person: our own errors become one line on stderr and exit status 2, not a traceback.
+
+    Ctrl-C where a command has no answer of its own ends it with status 130.
+    """
     try:
         status = command()
     except R1GymError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     sys.exit(status or 0)
 
 

@@ -7,6 +7,7 @@ GRPO then pays for right answers only. Everything is made in code: no download, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -157,7 +158,10 @@ def run(config: GRPOConfig) -> int:
     """Cold start, GRPO, and the table of before and after; returns the exit status."""
     from r1gym.agents.grpo import STAGE, train  # grpo's main imports this module
 
-    env, held_out = make_env(config), make_held_out(config)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("the embedded default trains in one process: run it without accelerate launch")
+    env = make_env(config)
+    held_out = make_held_out(config, env)
     if held_out is None:
         raise ConfigError(
             "the embedded default measures itself on held-out tasks: leave --split at train, --eval-tasks above 0"
@@ -227,7 +231,8 @@ def _supervised(
                 losses.clear()
                 folder.metrics(stage, step, values)
                 screen.step(step - 1, values)
-            return not interrupt.requested
+            # Only where a line was written, so that a run that goes on writes the same lines.
+            return not (interrupt.requested and step % 50 == 0)
 
         done = supervise(policy, optimizer, examples, config, seed, on_step, done)
     checkpoint.save(folder.path / "checkpoints", stage, done, policy, optimizer)

@@ -73,7 +73,7 @@ def train(
 
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     env = env or make_env(config)
-    held_out = make_held_out(config)
+    held_out = make_held_out(config, env)
     policy = policy or make_policy(config, accelerator.device)
     check_run(config, policy, env, accelerator.num_processes)
     folder = folder or open_folder(config, accelerator)
@@ -86,16 +86,20 @@ def train(
 
     with screen, Interrupt(screen.note) as interrupt:
         meter.begin(policy, first)
-        step = first
-        while step < config.steps and not interrupt.requested:
+        step, stopping = first, interrupt.heard(accelerator)
+        while step < config.steps and not stopping:
             clock = time.perf_counter()
             set_learning_rate(optimizer, learning_rate(config.lr, step, config.steps, config.warmup, config.schedule))
 
             # Sample G completions of each of P tasks, and let the environment judge them.
+            # Each of several processes takes its part; what a task's completions are does not depend on how many.
             starts = draw_starts(env, config.seed, step, config.prompts_per_step)
-            starts = starts[accelerator.process_index :: accelerator.num_processes]
-            seed = derive_seed(config.seed, "sample", step, accelerator.process_index)
-            groups_PG = rollout(policy, env, starts, config.group_size, sampling, seed, step * config.prompts_per_step)
+            share = len(starts) // accelerator.num_processes
+            begin = accelerator.process_index * share
+            first_group = step * config.prompts_per_step + begin
+            seed = derive_seed(config.seed, "sample", step)
+            mine = starts[begin : begin + share]
+            groups_PG = rollout(policy, env, mine, config.group_size, sampling, seed, first_group)
             rollout_seconds = time.perf_counter() - clock
 
             # A completion is worth what it earned above its own group.
@@ -113,7 +117,8 @@ def train(
 
             step += 1
             meter.step(policy, step, groups_PG, advantages_PG, silent_P, batch, figures, clock, rollout_seconds)
-            if step % config.save_every == 0 or step == config.steps or interrupt.requested:
+            stopping = interrupt.heard(accelerator)
+            if step % config.save_every == 0 or step == config.steps or stopping:
                 meter.save(policy, optimizer, step)
     return RunResult(policy, folder, step, step == config.steps)
 
@@ -131,7 +136,7 @@ def learn(
     """One optimizer step on one minibatch, made of as many forward and backward passes as memory asks for.
 
     The denominators of the loss are those of the whole minibatch over all processes, so neither the size of a
-    micro-batch nor the number of processes changes the gradient.
+    micro-batch nor the dealing of its rows to processes changes the gradient.
     """
     device = accelerator.device
     rows, tokens = accelerator.reduce(torch.tensor([minibatch.rows, minibatch.tokens], device=device)).tolist()
@@ -198,7 +203,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             return reporting.say_interrupted(result.folder)
         reporting.draw_curve(result.folder, STAGE, f"GRPO on {config.env}, seed {config.seed}")
         result.folder.finish({"steps": result.steps})
-        print(f"done: {result.folder.path} (curve.png, metrics.jsonl, completions.jsonl, checkpoints)")
+        if result.folder.writes:
+            print(f"done: {result.folder.path} (curve.png, metrics.jsonl, completions.jsonl, checkpoints)")
         return 0
 
     run_command(command)

@@ -109,7 +109,8 @@ class GRPOConfig:
             )
         if self.control and self.model != TINY:
             raise ConfigError("--control compares with more cold-start steps, which only --model tiny has")
-        self.make_options()
+        if "split" in self.make_options():
+            raise ConfigError("--env-options must not name a split: give it as --split")
 
     def make_options(self) -> dict[str, Any]:
         """``env_options`` as a dictionary."""

@@ -6,6 +6,12 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 __all__ = ["Interrupt"]
 
@@ -21,6 +27,13 @@ class Interrupt:
         self.requested = False
         self._notify = notify
         self._previous: dict[int, signal._HANDLER] = {}
+
+    def heard(self, accelerator: Accelerator) -> bool:
+        """Whether any process was asked to stop: all of them have to stop after the same step."""
+        if accelerator.num_processes == 1:
+            return self.requested
+        requests = torch.tensor(int(self.requested), device=accelerator.device)
+        return bool(accelerator.reduce(requests, "sum").item())
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:

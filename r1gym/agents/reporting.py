@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from accelerate.utils import gather_object
+
 from r1gym.agents import checkpoint
 from r1gym.agents.held_out import measure
 from r1gym.types import Episode, Outcome
@@ -58,17 +60,21 @@ class Figures:
             self.gap_max = max(self.gap_max, float(gap.max()))
             self.gap_tokens += gap.numel()
 
-    def metrics(self) -> dict[str, float]:
-        """Means over the step; none where no group taught anything."""
+    def metrics(self, accelerator: Accelerator) -> dict[str, float]:
+        """Means over the step and over all processes; none where no group taught anything (in any process)."""
         if not self.norms:
-            return {}
+            return {"tokens/trained": 0.0}
+        parts = [self.loss, self.clipped, self.kl, self.tokens, self.passed, self.gap_sum, self.gap_tokens]
+        loss, clipped, kl, tokens, passed, gap_sum, gap_tokens = _summed(accelerator, parts)
+        widest = accelerator.gather(torch.tensor([self.gap_max], device=accelerator.device)).max()
         return {
-            "loss": self.loss / len(self.norms),
-            "kl": self.kl / max(self.tokens, 1),
-            "clip": self.clipped / max(self.tokens, 1),
+            "loss": loss / len(self.norms),
+            "kl": kl / max(tokens, 1.0),
+            "clip": clipped / max(tokens, 1.0),
             "grad_norm": sum(self.norms) / len(self.norms),
-            "parity/mean": self.gap_sum / max(self.gap_tokens, 1),
-            "parity/max": self.gap_max,
+            "parity/mean": gap_sum / max(gap_tokens, 1.0),
+            "parity/max": float(widest),
+            "tokens/trained": passed,
         }
 
 
@@ -94,7 +100,7 @@ class Meter:
         if done == 0:
             values = self._evaluate(policy)
             if values:
-                self._log(0, values)
+                self.folder.metrics(self.stage, 0, values)
 
     def step(
         self,
@@ -110,24 +116,21 @@ class Meter:
     ) -> None:
         """Report step ``step`` (the first is 1)."""
         episodes = [episode for group in groups_PG for episode in group]
-        drawn = sum(len(episode.turns[-1].completion.token_ids) for episode in episodes)
         seconds = time.perf_counter() - began
         values = self._over_processes(episodes, silent_P)
-        values |= figures.metrics()
+        values |= figures.metrics(self.accelerator)
         values |= {
             "lr": self._rate(step),
             "seconds/rollout": rollout_seconds,
             "seconds/train": seconds - rollout_seconds,
-            "tokens/s": drawn / max(rollout_seconds, 1e-9),
-            "tokens/sampled": float(drawn),
-            "tokens/trained": float(figures.passed),
+            "tokens/s": values["tokens/sampled"] / max(rollout_seconds, 1e-9),
         }
         due = self.config.eval_every and step % self.config.eval_every == 0
         if due or step == self.config.steps:
             values |= self._evaluate(policy)
-        self._log(step, values)
-        if self.accelerator.is_main_process:
-            self.folder.completions(self.stage, step, groups_PG, advantages_PG.tolist())
+        self.folder.metrics(self.stage, step, values)
+        everyone = gather_object(list(zip(groups_PG, advantages_PG.tolist(), strict=True)))
+        self.folder.completions(self.stage, step, [group for group, _ in everyone], [row for _, row in everyone])
         ranked = sorted(groups_PG[-1], key=lambda episode: episode.reward.total)
         self.screen.completions(*(_shown(episode) for episode in (ranked[-1], ranked[0])))
         self.screen.step(step - 1, values)
@@ -143,10 +146,6 @@ class Meter:
 
         config = self.config
         return learning_rate(config.lr, step - 1, config.steps, config.warmup, config.schedule)
-
-    def _log(self, step: int, values: dict[str, float]) -> None:
-        if self.accelerator.is_main_process:
-            self.folder.metrics(self.stage, step, values)
 
     def _evaluate(self, policy: Policy) -> dict[str, float]:
         if self.held_out is None:
@@ -170,10 +169,7 @@ class Meter:
             -sum(sum(completion.logprobs) for completion in completions),
             *(sum(episode.reward.terms[name] for episode in valid) for name in names),
         ]
-        total = torch.tensor(sums, dtype=torch.float64, device="cpu")
-        if self.accelerator.num_processes > 1:
-            total = self.accelerator.reduce(total.float().to(self.accelerator.device), "sum").cpu().double()
-        count, judged, reward, length, cut, silent, groups, surprise, *terms = total.tolist()
+        count, judged, reward, length, cut, silent, groups, surprise, *terms = _summed(self.accelerator, sums)
         judged = max(judged, 1.0)
         return {
             "reward/mean": reward / judged,
@@ -184,7 +180,16 @@ class Meter:
             "share/zero_variance": silent / groups,
             # -log p of what was drawn: its mean is the entropy per token, without bias.
             "entropy": surprise / max(length, 1.0),
+            "tokens/sampled": length,
         }
+
+
+def _summed(accelerator: Accelerator, values: Sequence[float]) -> list[float]:
+    """Each value added up over all processes."""
+    if accelerator.num_processes == 1:
+        return list(values)
+    total: list[float] = accelerator.reduce(torch.tensor(values, device=accelerator.device), "sum").tolist()
+    return total
 
 
 def _shown(episode: Episode) -> str:
@@ -198,6 +203,8 @@ def draw_curve(folder: RunFolder, stage: str, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    if not folder.writes:
+        return
     records = [record for record in folder.read_metrics() if record["stage"] == stage]
     figure = Figure(figsize=(7, 6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -222,6 +229,6 @@ def draw_curve(folder: RunFolder, stage: str, title: str) -> None:
 
 def say_interrupted(folder: RunFolder) -> int:
     """Tell the person how to go on; returns the exit status of an interrupted program."""
-    print(f"interrupted: {folder.path} keeps its metrics and a checkpoint; the same command goes on from there")
-    folder.close()
+    if folder.writes:
+        print(f"interrupted: {folder.path} keeps what was done; the same command goes on from there")
     return 130

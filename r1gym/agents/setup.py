@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["check_run", "make_env", "make_held_out", "make_policy", "open_folder"]
 
 CHECKED_PROMPTS = 20_000
-"""Prompts whose length is looked at before a run; a larger set is checked in part."""
+"""Sets of at most this many tasks have the length of every prompt looked at before a run."""
+SPOT_CHECKS = 256
+"""Prompts looked at, evenly spread, of a larger set."""
 
 
 def _make(name: str, **options: Any) -> gym.Env[str, str]:
@@ -31,7 +33,8 @@ def _make(name: str, **options: Any) -> gym.Env[str, str]:
         return gym.make(name, **options)
     except gym.error.UnregisteredEnv as error:
         raise UnknownNameError(f"unknown environment {name!r}: {error} (python -m r1gym.envs lists ours)") from error
-    except gym.error.Error as error:
+    except (gym.error.Error, ModuleNotFoundError, TypeError) as error:
+        # TypeError is what gym.make raises for an option that a third party's environment does not take.
         raise ConfigError(f"cannot make the environment {name!r}: {error}") from error
 
 
@@ -39,7 +42,7 @@ def _is_ours(name: str) -> bool:
     """The id is made by r1gym, so it takes ``split``; a third party's environment has options of its own."""
     try:
         entry = gym.spec(name).entry_point
-    except gym.error.Error:
+    except (gym.error.Error, ModuleNotFoundError):
         return False
     return isinstance(entry, str) and entry.startswith("r1gym.")
 
@@ -52,13 +55,15 @@ def make_env(config: GRPOConfig) -> gym.Env[str, str]:
     return _make(config.env, **options)
 
 
-def make_held_out(config: GRPOConfig) -> gym.Env[str, str] | None:
+def make_held_out(config: GRPOConfig, env: gym.Env[str, str]) -> gym.Env[str, str] | None:
     """The same environment on its test split; None where no tasks are held out.
 
-    That is where the set has no test split, where the run does not learn from "train", and where ``data=`` puts one
-    file in the place of every split.
+    That is where the set has no test split, where the run does not learn from "train", where ``data=`` puts one
+    file in the place of every split, and where the caller's own ``env`` is not the one that ``config`` names.
     """
     options = config.make_options()
+    if env.spec is None or env.spec.id != config.env.partition(":")[2] and env.spec.id != config.env:
+        return None
     if not config.eval_tasks or config.split != "train" or "data" in options or not _is_ours(config.env):
         return None
     try:
@@ -84,7 +89,8 @@ def open_folder(config: GRPOConfig, accelerator: Accelerator) -> RunFolder:
         box = [folder.path, folder.resumed]
     if accelerator.num_processes > 1:
         broadcast_object_list(box)
-    return RunFolder(*box)
+    path, resumed = box
+    return RunFolder(path, resumed, writes=accelerator.is_main_process)
 
 
 def check_run(config: GRPOConfig, policy: Policy, env: gym.Env[str, str], processes: int) -> None:
@@ -106,8 +112,8 @@ def check_run(config: GRPOConfig, policy: Policy, env: gym.Env[str, str], proces
         return
     rows = getattr(env.unwrapped, "gradable", None)
     if rows:
-        starts = [Start(0, int(rows[place])) for place in range(0, len(rows), max(len(rows) // CHECKED_PROMPTS, 1))]
-        starts = starts[:CHECKED_PROMPTS] if len(rows) <= CHECKED_PROMPTS else starts[:256]
+        stride = 1 if len(rows) <= CHECKED_PROMPTS else len(rows) // SPOT_CHECKS
+        starts = [Start(0, int(rows[place])) for place in range(0, len(rows), stride)]
     else:
         starts = [Start(seed) for seed in range(16)]
     longest, count = 0, 0
