@@ -15,10 +15,10 @@ from r1gym.types import Completion, Episode, Prompt, Reward, Task, Turn, Verdict
 
 CONFIG = {"lr": 1e-3, "env": "x", "terms": [1, 2], "out": None}
 # Of DESIGN.md, in its order, behind the stage.
-FIELDS = (
-    "stage step task_id group_id sample seed prompt completion tokens finish verdict score reward reward_terms "
-    "extracted reason advantage"
-).split()
+FIELDS = [
+    *("stage", "step", "task_id", "group_id", "sample", "seed", "prompt", "completion", "tokens", "finish"),
+    *("verdict", "score", "reward", "reward_terms", "extracted", "reason", "advantage"),
+]
 
 
 def episode(text: str) -> Episode:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-
 from accelerate.utils import gather_object
 
 from r1gym.agents import checkpoint

@@ -62,7 +62,7 @@ def make_held_out(config: GRPOConfig, env: gym.Env[str, str]) -> gym.Env[str, st
     file in the place of every split, and where the caller's own ``env`` is not the one that ``config`` names.
     """
     options = config.make_options()
-    if env.spec is None or env.spec.id != config.env.partition(":")[2] and env.spec.id != config.env:
+    if env.spec is None or env.spec.id != config.env.rpartition(":")[2]:
         return None
     if not config.eval_tasks or config.split != "train" or "data" in options or not _is_ours(config.env):
         return None

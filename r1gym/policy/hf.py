@@ -169,9 +169,8 @@ class HFPolicy:
 
     def load(self, path: Path) -> None:
         """Read the weights of ``path`` into the model in place, so that optimizer and sampler keep their tensors."""
-        from transformers import AutoModelForCausalLM
-
         from safetensors import SafetensorError
+        from transformers import AutoModelForCausalLM
 
         try:
             with no_progress_bars():

@@ -71,7 +71,7 @@ def test_minibatches_deal_every_row_once_in_a_seeded_order() -> None:
     sizes = [part.rows for part in batch.minibatches(3, 1)]
     assert sizes == [2, 1, 1]
     first = [part.advantages_B.tolist() for part in batch.minibatches(3, 1)]
-    assert sorted(sum(first, [])) == sorted(batch.advantages_B.tolist())
+    assert sorted(value for part in first for value in part) == sorted(batch.advantages_B.tolist())
     assert first == [part.advantages_B.tolist() for part in batch.minibatches(3, 1)]
     assert any(first != [part.advantages_B.tolist() for part in batch.minibatches(3, seed)] for seed in range(2, 6))
     assert [part.rows for part in batch.minibatches(6, 1)] == [1, 1, 1, 1, 0, 0]

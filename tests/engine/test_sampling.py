@@ -24,7 +24,7 @@ def test_uniform_is_flat_over_counters_and_over_seeds() -> None:
     zeros, many = torch.zeros(n, dtype=torch.long), torch.arange(n)
     for seeds, counters in ((zeros, many), (many, zeros)):
         values = uniform(seeds, counters)
-        assert 0 <= float(values.min()) and float(values.max()) < 1
+        assert float(values.min()) >= 0 and float(values.max()) < 1
         counts = torch.histc(values, bins, 0, 1)
         expected = n / bins
         # χ² with 19 degrees of freedom: 43.8 is its 99.9 % point; the streams are fixed, so this cannot flicker.
@@ -121,4 +121,4 @@ def test_logits_that_are_no_numbers_show_as_nan(bad: float, temperature: float, 
     logits = torch.tensor([[0.0, bad, 1.0], [0.0, 0.0, 0.0]])
     tokens, logprobs = draw(logits, torch.tensor([0.5, 0.5]).double(), temperature, top_p, top_k)
     assert math.isnan(float(logprobs[0])) and math.isfinite(float(logprobs[1]))
-    assert 0 <= int(tokens.min()) and int(tokens.max()) <= 2
+    assert int(tokens.min()) >= 0 and int(tokens.max()) <= 2
