@@ -258,13 +258,12 @@ def _size(policy: HFPolicy) -> int:
 def _table(readings: dict[str, Reading], control_steps: int) -> Any:
     from rich.table import Table
 
-    table = Table(title=f"{FINAL_TASKS:,} held-out tasks, one completion each, temperature 1 (95 % interval)")
-    for column in ("", "pass@1", "stepwise", "right when stepwise", "right when terse", "mean tokens"):
-        table.add_column(column, justify="right" if column else "left")
+    table = Table(title=f"{FINAL_TASKS:,} held-out tasks, one completion each, temperature 1")
+    for column in ("", "pass@1 (95 % interval)", "stepwise", "right if stepwise", "right if terse", "mean tokens"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for name, reading in readings.items():
-        shown = f"control: {control_steps:,} more supervised steps" if name == "control" else name
         table.add_row(
-            shown,
+            name,
             f"{reading.pass_at_1:.3f} [{reading.low:.3f}, {reading.high:.3f}]".replace("[", r"\["),
             f"{reading.stepwise:.1%}",
             f"{reading.right_stepwise:.3f}" if reading.stepwise else "-",
@@ -272,7 +271,8 @@ def _table(readings: dict[str, Reading], control_steps: int) -> Any:
             f"{reading.length:.1f}",
         )
     if "control" not in readings:
-        table.add_row("control (same compute, supervised): --control", *["not run"], *["-"] * 4)
+        table.add_row("control", "not run (--control)", *["-"] * 4)
+    table.caption = f"control: {control_steps:,} more supervised steps instead of GRPO, at the same compute"
     return table
 
 
