@@ -64,8 +64,6 @@ class AnswerParser(FactorParser):
                 self.at += 1
             if kind in ("and", "or") or separator == ",":
                 separator = kind
-            if inside and kind in (",", ";") and self.peek().kind in (")", "]", "\\}"):
-                break
             items.append(self.statement())
             if len(items) > MAX_ITEMS:
                 raise Refused("over_budget", f"more than {MAX_ITEMS} elements")
@@ -238,7 +236,8 @@ class AnswerParser(FactorParser):
             ):
                 self.at += 1
             elif self._starts_unit():
-                if lower in units.NOT_UNITS or (len(parts) >= 3 and not units.known(token.value)):
+                odd = not units.known(token.value) and (len(lower) == 1 or len(parts) >= 3)
+                if odd or lower in units.NOT_UNITS:
                     raise Refused("grammar", f"{token.value!r} is no unit")
                 self.at += 1
                 parts.append((units.unit_named(token.value), sign * scale * self._unit_power()))

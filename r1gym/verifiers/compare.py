@@ -69,7 +69,7 @@ def compare(gold: Item, answer: Item, policy: Policy) -> Ruling:
 
 def _is_interval(gold: Item) -> bool:
     """Whether a bracketed pair can only be an interval: mixed or outward brackets, or an infinite end."""
-    if gold.tag in ("[)", "(]"):
+    if gold.tag in ("[)", "(]", "[]"):
         return True
     return gold.reals is not None and any(one.low is None or one.high is None for one in gold.reals.intervals)
 

@@ -36,7 +36,7 @@ Mono = tuple[tuple[str, Rational], ...]
 Terms = dict[Mono, Rational]
 
 MAX_TERMS = 2_000
-MAX_PRODUCTS = 20_000
+MAX_PRODUCTS = 12_000
 """Products of two terms that one answer may cost, its comparison with the gold included."""
 
 MAX_POWER = 512

@@ -195,6 +195,8 @@ def _read_item(source: str, reference: str, kind: str) -> Gold:
         raise ReferenceRefusedError(f"expected a gold of type {kind!r}, got {reference!r}, which is a {item.kind}")
     if kind == "integer" and not isinstance(item.value, int):
         raise ReferenceRefusedError(f"expected an integer gold, got {reference!r}")
+    if kind == "interval" and item.kind == "seq" and item.reals is not None:
+        item = item._replace(kind="reals")
     if kind == "rounded":
         item = item._replace(rounded=True)
     names = frozenset(name for name in variables(node) if len(name) == 1)

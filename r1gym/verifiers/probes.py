@@ -8,6 +8,7 @@ import threading
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from r1gym.verifiers.integers import bits
 from r1gym.verifiers.nodes import Node, variables, walk
 
 __all__ = ["Probe", "probe"]
@@ -16,6 +17,12 @@ MAX_LOG2 = 4_096
 """No intermediate value may be larger than 2 to this, nor smaller than 2 to its negative."""
 
 _DIGITS = 60
+_MOST_WORK = 6_000
+"""Functions times digits that one probe may compute: some 20 ms."""
+
+_MOST_HIDDEN = 1_300
+"""More than MAX_LOG2 bits: what is smaller is refused by the guard."""
+
 _POINTS = 5
 
 
@@ -55,25 +62,24 @@ class _Doubles:
 _LOCAL = threading.local()
 
 
-def _digits() -> Any:
+def _digits(digits: int) -> Any:
     """A multi-precision context of this thread: the module-wide one is shared by threads and by other libraries."""
     context = getattr(_LOCAL, "context", None)
     if context is None:
         from mpmath.ctx_mp import MPContext
 
         context = _LOCAL.context = MPContext()
-        context.dps = _DIGITS + 10
+    context.dps = digits + 10
     return context
 
 
 class _Digits:
     """Complex numbers of 60 digits."""
 
-    tolerance = 1e-50
-    agreement = 1e-30
-
-    def __init__(self) -> None:
-        self.context = _digits()
+    def __init__(self, digits: int) -> None:
+        self.context = _digits(digits)
+        self.tolerance = self.context.mpf(10) ** (10 - digits)
+        self.agreement = self.context.mpf(10) ** (30 - digits)
         self.pi = +self.context.pi
         self.e = self.context.exp(1)
 
@@ -93,17 +99,34 @@ def probe(gold: Node, answer: Node) -> Probe:
     whole = any(node.op == "fn" and node.args[0] in ("factorial", "binom") and variables(node) for node in nodes)
     complex_ = any(node == Node("const", ("i",)) for node in nodes)
     points = _points(names, whole)
-    for field in (_Doubles, _Digits):
+    needed = _digits_needed(nodes)
+    dear = sum(node.op in ("fn", "pow", "root") for node in nodes) * needed > _MOST_WORK
+    for field in (_Doubles(),) if dear else (_Doubles(), _Digits(needed)):
         judged = 0
         for point in points:
-            result = _compare_at(field(), gold, answer, point, complex_)
+            result = _compare_at(field, gold, answer, point, complex_)
             if result == "unequal":
                 shown = ", ".join(f"{name}={value}" for name, value in point.items())
                 return Probe("unequal", f"different at {shown}" if shown else "different as numbers")
             judged += result == "agree"
-        if field is _Digits and judged == 0:
-            return Probe("undecided", "no point where both sides can be computed")
-    return Probe("agree", f"equal at {judged} points to {_DIGITS} digits" if names else f"equal to {_DIGITS} digits")
+    if dear:
+        return Probe("undecided", "too many functions to compute to enough digits")
+    if judged == 0:
+        return Probe("undecided", "no point where both sides can be computed")
+    return Probe("agree", f"equal at {judged} points to {needed} digits" if names else f"equal to {needed} digits")
+
+
+def _digits_needed(nodes: list[Node]) -> int:
+    """60 digits, and as many more as the written numbers can hide a difference behind: x + 10^{-80} is not x."""
+    hidden = 0.0
+    for node in nodes:
+        if node.op == "num":
+            hidden += abs(bits(node.args[0]) - 8) * 0.302 if bits(node.args[0]) > 24 else 0
+        elif node.op == "pow" and node.args[0].op == "num":
+            exponent = node.args[1].args[0] if node.args[1].op == "neg" else node.args[1]
+            if exponent.op == "num":
+                hidden += abs(float(min(exponent.args[0], 10**6))) * 0.302 * bits(node.args[0].args[0])
+    return _DIGITS + min(int(hidden), _MOST_HIDDEN)
 
 
 def _points(names: list[str], whole: bool) -> list[dict[str, Fraction]]:

@@ -57,6 +57,8 @@ _ALGEBRA = [
     r"\begin{pmatrix}" + r"\\".join("&".join(["x+1"] * 8) for _ in range(8)) + r"\end{pmatrix}",
     r"\begin{vmatrix}" + r"\\".join("&".join(["x"] * 8) for _ in range(8)) + r"\end{vmatrix}",
     r"x^{x^{x^{x^{x^{x}}}}}",
+    "+".join(rf"\sin({n}x)" for n in range(1, 90)) + "+10^{-400}",
+    "+".join(rf"\sin({n}x)" for n in range(1, 90)),
     r"\sin(\sin(\sin(\sin(\sin(\sin(\sin(x)))))))",
     "*".join(["(x^2+y^2+z^2+w^2)"] * 30),
     r"\pm 1" * 40,
