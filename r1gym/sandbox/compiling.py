@@ -17,7 +17,7 @@ from r1gym.types import Limits
 
 __all__ = ["COMPILE_LIMITS", "CompileCache", "CompilerFault", "Program", "build"]
 
-COMPILE_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=30.0, memory_mb=768, output_mb=1, processes=32)
+COMPILE_LIMITS = Limits(cpu_seconds=10.0, wall_seconds=60.0, memory_mb=768, output_mb=1, processes=32)
 _CACHE_BYTES = 256 << 20
 _MESSAGE = 4096
 

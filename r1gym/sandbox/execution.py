@@ -16,7 +16,7 @@ from r1gym.types import Limits
 __all__ = ["Execution", "Raw", "Request", "run_once"]
 
 Kind = Literal["python", "exec", "call", "check"]
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS = 20.0
 _BATCH_TESTS, _BATCH_BYTES = 16, 32 << 20
 _PARALLEL_FROM = 4
 

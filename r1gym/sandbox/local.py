@@ -24,12 +24,18 @@ __all__ = ["LocalBackend", "LocalLink"]
 
 _SLOTS = itertools.count()
 _TMPFS_MB, _INODES = 64, 4096
+_JAIL = Path(__file__).with_name("jail.py").read_text(encoding="utf-8")
 
 
+_SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+@functools.cache
 def _python() -> tuple[str, list[str]]:
-    """The interpreter of the jail, and what must be bound besides /usr to run it."""
-    if Path("/usr/bin/python3").exists():
-        return "/usr/bin/python3", []
+    """The interpreter of the jail (3.10 or newer), and what must be bound besides /usr to run it."""
+    check = [_SYSTEM_PYTHON, "-I", "-S", "-c", "import sys; sys.exit(sys.version_info < (3, 10))"]
+    if Path(_SYSTEM_PYTHON).exists() and subprocess.run(check, timeout=20).returncode == 0:
+        return _SYSTEM_PYTHON, []
     base = Path(sys.base_prefix).resolve()
     python = next((base / "bin").glob("python3*"), Path(sys.executable)).resolve()
     return str(python), [] if base.is_relative_to("/usr") else [str(base)]
@@ -93,7 +99,10 @@ class LocalLink:
 
 
 class LocalBackend:
-    """Jails on this machine; needs root (ids beyond its own) for one uid a test. Raises SandboxUnavailableError."""
+    """Jails on this machine. As root each test gets a uid of its own, else namespaces of its own within the jail.
+
+    Raises SandboxUnavailableError.
+    """
 
     name = "local"
 
@@ -101,6 +110,7 @@ class LocalBackend:
         if sys.platform != "linux":
             raise SandboxUnavailableError("the local sandbox needs Linux: use Docker")
         self._parents = find_parents()
+        self._ranged = os.geteuid() == 0
         self._folder = Path(tempfile.mkdtemp(prefix="r1gym-local-"))
         remove_stale(self._parents)
 
@@ -122,14 +132,14 @@ class LocalBackend:
             "cgroups": {name: str(path) for name, path in cgroup.folders.items()},
             "binds": [(path, path) for path in binds] + [(str(p), toolchain.HEADER_FOLDER) for p in headers],
             "keep_usr_local": any(path.startswith("/usr/local") for path in (python, *binds)),
-            "first_uid": 1_000_000 + (os.getpid() % 300 * 100 + number % 100) * 65_536,
+            "first_uid": 1_000_000 + (os.getpid() % 300 * 100 + number % 100) * 65_536 if self._ranged else None,
             "tmpfs_mb": _TMPFS_MB,
             "inodes": _INODES,
         }
         words = self._folder / f"{number}.stderr"
         with words.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(Path(__file__).with_name("jail.py")), json.dumps(config)],
+                [python, "-I", "-S", "-c", _JAIL, json.dumps(config)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
                 start_new_session=True, bufsize=0, cwd="/",
             )  # fmt: skip
@@ -146,8 +156,6 @@ class LocalBackend:
         """Why it cannot run here at all, "" where it can."""
         if os.uname().machine not in seccomp.ARCHITECTURES:
             return f"no system call filter is known for {os.uname().machine}"
-        if os.geteuid() != 0:
-            return "it gives each test a uid of its own, which needs root; run as root in a container, or use Docker"
         return _namespaces()
 
     def protections(self) -> tuple[Protection, ...]:
@@ -158,10 +166,11 @@ class LocalBackend:
         cpu = "cpu" in self._parents or "unified" in self._parents
         fine = not problem
         counted = "cgroup" if memory else "no cgroup is writable: RSS watchdog every 20 ms, and RLIMIT_DATA"
+        own = "a fresh uid a test" if self._ranged else "and again for each test, as only one uid can be mapped here"
         return (
             Protection("network", fine, problem or "own network namespace, sockets denied by filter"),
             Protection("files", fine, problem or "read-only root of /usr and five devices; box of tmpfs"),
-            Protection("processes of others", fine, problem or "own pid, IPC and user namespaces; a fresh uid a test"),
+            Protection("processes of others", fine, problem or f"own pid, IPC and user namespaces; {own}"),
             Protection("privileges", fine, problem or "unprivileged root, no_new_privs, no capabilities, seccomp"),
             Protection("number of processes", fine, "cgroup and RLIMIT_NPROC" if pids else "RLIMIT_NPROC"),
             Protection("memory", memory and fine, counted, required=False),

@@ -79,9 +79,12 @@ def local_identity() -> str:
 
 
 def _header_home() -> Path:
-    """Where this machine keeps the header: readable by the jail's ids, so not in root's home."""
+    """Where this machine keeps the header: readable by the jail's ids, so as root not in its home."""
     key = hashlib.sha256(f"{local_identity()} {CXX_FLAGS}".encode()).hexdigest()[:16]
-    return Path("/var/cache/r1gym") / key
+    place = (
+        Path("/var/cache") if os.geteuid() == 0 else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    )
+    return place / "r1gym" / "include" / key
 
 
 def local_binds() -> list[Path]:

@@ -45,7 +45,7 @@ def jails() -> set[str]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                if b"jail.py" in (folder / "cmdline").read_bytes():
+                if b"_KEPT_CAPABILITIES" in (folder / "cmdline").read_bytes():
                     found.add(folder.name)
             except OSError:
                 continue

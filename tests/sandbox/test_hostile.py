@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 
@@ -91,6 +93,32 @@ def test_the_watchdog_stands_in_where_no_cgroup_counts(without_cgroups: Sandbox,
     verdict, message = run(without_cgroups, program)
     assert verdict in program.expect, message
     assert judge(HONEST, "python", STDIO, LIMITS, sandbox=without_cgroups).verdict is Ruling.AC
+
+
+@pytest.fixture(scope="module")
+def unprivileged(open_backend: Callable[..., Sandbox]) -> Iterator[Sandbox]:
+    """The local backend as a user who is not root: one uid, no cgroup, namespaces for each test."""
+    if os.geteuid() != 0:
+        pytest.skip("already what the other tests of the local backend run as")
+    popen = functools.partial(subprocess.Popen, user=65534, group=65534, extra_groups=[])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("r1gym.sandbox.local.find_parents", dict)
+        with open_backend("local", slots=1) as sandbox:
+            sandbox.backend._ranged = False  # type: ignore[attr-defined]
+            patch.setattr("r1gym.sandbox.local.subprocess.Popen", popen)
+            yield sandbox
+
+
+@pytest.mark.parametrize(
+    "program",
+    [row for row in all_programs() if row.name != "memory-untouched-is-fine" and row.language == "python"],
+    ids=lambda program: program.name,
+)
+def test_nobody_holds_them_too(unprivileged: Sandbox, program: Hostile) -> None:
+    verdict, message = run(unprivileged, program)
+    assert verdict in program.expect, message
+    assert judge(HONEST, "python", STDIO, LIMITS, sandbox=unprivileged).verdict is Ruling.AC
+    assert unprivileged.pool.started == 1
 
 
 def test_the_doctor_says_that_memory_is_only_watched(without_cgroups: Sandbox) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["BOOTSTRAP", "build"]
 
-_ORDER = ("frames", "seccomp", "values", "meter", "programs", "forkserver", "running", "worker")
+_ORDER = ("frames", "seccomp", "values", "meter", "programs", "nesting", "forkserver", "running", "worker")
 
 _LOADER = """
 import sys, types

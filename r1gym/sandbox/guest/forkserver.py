@@ -17,7 +17,7 @@ import socket
 import time
 from typing import Any, NoReturn
 
-from r1gym.sandbox.guest import seccomp
+from r1gym.sandbox.guest import nesting, seccomp
 
 __all__ = ["PRELOADED", "serve"]
 
@@ -55,10 +55,13 @@ def _become(message: dict[str, Any], fds: list[int], status_fd: int) -> None:
     limits: dict[str, int] = message["limits"]
     for name, value in limits.items():
         resource.setrlimit(getattr(resource, name), (value, value))
-    uid: int = message["uid"]
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    if message["nested"]:
+        nesting.drop_capabilities()
+    else:
+        uid: int = message["uid"]
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
     seccomp.install(_FILTER)
 
 
@@ -73,12 +76,15 @@ def _child(message: dict[str, Any], fds: list[int], status_fd: int) -> NoReturn:
     try:
         if message["kind"] != "exec":
             program = os.pread(fds[3], os.fstat(fds[3]).st_size, 0)
+        if message["nested"]:
+            nesting.enter([*fds, status_fd])
         _become(message, fds, status_fd)
         if message["kind"] == "exec":
             _exec(message["argv"], message["environment"])
     except BaseException as error:  # a child that failed to become the submission must never fall back into the server
         with contextlib.suppress(OSError):
-            os.write(_STATUS_FD, f"setup: {type(error).__name__}: {error}".encode()[:500])
+            text = f"setup: {type(error).__name__}: {error}".encode()[:500]
+            os.write(status_fd if os.path.exists(f"/proc/self/fd/{status_fd}") else _STATUS_FD, text)
         os._exit(125)
     from r1gym.sandbox.guest import programs
 

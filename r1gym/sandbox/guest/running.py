@@ -147,6 +147,7 @@ class Run:
             reader, self.requests = os.pipe2(os.O_CLOEXEC)
             own += [reader, self.answered.writer]
         message = {"kind": kind, "argv": argv, "environment": environment, "uid": self.worker.next_uid()}
+        message["nested"] = self.worker.nested
         message["limits"] = self._rlimits()
         self.base_kills = self.meter.oom_kills() or 0
         self.base_cpu = self.meter.cpu()

@@ -125,6 +125,6 @@ PROGRAMS = (
     Hostile("remount-devices", _WRITE.format(paths="('/dev/mem', '/dev/kmsg', '/dev/sda', '/dev/vda', '/dev/nvidia0')"),
             (AC,)),
     Hostile("kernel-settings", _WRITE.format(paths="('/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger', "
-            "'/sys/fs/cgroup/memory/memory.limit_in_bytes', '/sys/fs/cgroup/release_agent', '/proc/1/oom_score_adj')"),
+            "'/sys/fs/cgroup/memory/memory.limit_in_bytes', '/sys/fs/cgroup/release_agent')"),
             (AC,)),
 )  # fmt: skip

@@ -12,14 +12,21 @@ AC, RE, TLE, WA = Ruling.AC, Ruling.RE, Ruling.TLE, Ruling.WA
 _FORK_C = "#include <unistd.h>\nint main(){for(;;)fork();}"
 _SIGNALS = "import os,signal\n{attack}\nprint(49)"
 _DENIED = """
-import os, signal
+import os, signal, time
 got = []
 for pid in {pids}:
     try:
         os.kill(pid, signal.{name})
-        got.append(pid)
-    except (PermissionError, ProcessLookupError):
+        time.sleep(0.05)
+        with open("/proc/%d/stat" % pid) as file:
+            state = file.read().rpartition(")")[2].split()[0]
+        if state in "TZX":
+            got.append(pid)
+    except PermissionError:
         pass
+    except (ProcessLookupError, FileNotFoundError):
+        if pid == 1:
+            got.append(pid)
 print(got or 49)
 """
 _DAEMON = """
@@ -40,7 +47,8 @@ print("traced" if libc.ptrace(16, {pid}, 0, 0) == 0 else 49)
 _READ_MEMORY = """
 import os
 try:
-    fd = os.open("/proc/{pid}/mem", os.O_RDWR)
+    pid = {pid} if os.getpid() != {pid} else 1  # in a namespace of its own it may be that number itself
+    fd = os.open("/proc/%d/mem" % pid, os.O_RDWR)
     print("open")
 except OSError:
     print(49)
