@@ -49,6 +49,7 @@ def _become(message: dict[str, Any], fds: list[int], status_fd: int) -> None:
     os.dup2(high[-1], _STATUS_FD, inheritable=False)
     os.closerange(_STATUS_FD + 1, _LAST_FD)
     os.umask(0o022)
+    os.nice(message["nice"])
     os.chdir(_BOX)
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
