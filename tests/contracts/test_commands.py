@@ -118,3 +118,14 @@ def test_make_help_names_every_target_for_people() -> None:
     said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     told = set(re.findall(r"^make (\w+)", said, flags=re.MULTILINE))
     assert {"demo", "test", "check"} <= told <= TARGETS
+
+
+def test_an_old_python_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    old = tmp_path / "python3.8"
+    pretend = "import sys; sys.version_info = (3, 8, 10); exec(sys.argv[2])"
+    old.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(pretend)} "$@"\n', encoding="utf-8")
+    old.chmod(0o755)
+    command = ["make", "setup", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    said = f"r1gym needs Python 3.11 or newer, and {old} is 3.8: run make PYTHON=/path/to/python3.11\n"
+    assert done.returncode == 2 and said in done.stderr and not (tmp_path / "venv").exists()
