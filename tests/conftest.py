@@ -1,15 +1,24 @@
-"""The house rule on skipping, and a plain text environment as a third party would write it."""
+"""House rules on skipping and on sharing the machine; a plain text environment as a third party would write it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import pytest
 
 DATA = "R1GYM_DATA"
+SANDBOX = Path(__file__).parent / "sandbox"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the sandbox's tests in one process: they count processes and containers of the whole machine."""
+    for item in items:
+        if SANDBOX in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("sandbox"))
 
 
 @pytest.hookimpl(wrapper=True)
