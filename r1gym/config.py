@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
@@ -28,12 +28,24 @@ def parse(
         argv: Arguments without the program's name; None takes ``sys.argv[1:]``.
         prog: Name shown in the usage line.
         default: Starting values of all options; None takes those of the dataclass.
+
+    Raises:
+        ConfigError: From the dataclass itself, for a value that cannot work.
     """
     import tyro
 
-    if default is None:
-        return tyro.cli(config, args=argv, prog=prog)
-    return tyro.cli(config, args=argv, prog=prog, default=default)
+    # tyro would wrap an error of `__post_init__` into a box of broken lines: it builds a class without that check.
+    unchecked: Any = type(config.__name__, (config,), {"__post_init__": _accept, "__doc__": config.__doc__})
+    start = {} if default is None else {"default": unchecked(**_values(default))}
+    return config(**_values(tyro.cli(unchecked, args=argv, prog=prog, **start)))
+
+
+def _accept(self: Any) -> None:
+    """Check nothing."""
+
+
+def _values(config: Any) -> dict[str, Any]:
+    return {field.name: getattr(config, field.name) for field in fields(config) if field.init}
 
 
 def run_command(command: Callable[[], int | None]) -> None:

@@ -1,47 +1,92 @@
-"""Command lines for people: what is missing is said in one line."""
+"""Command lines from dataclasses: errors a person can act on, and JSON."""
 
 from __future__ import annotations
 
-import pickle
-import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from r1gym.config import require, run_command
-from r1gym.errors import ConfigError, MissingExtraError
+from r1gym.config import as_json, parse, run_command
+from r1gym.errors import ConfigError, unknown_name
 
 
-def test_an_extra_that_is_there_is_nothing_to_say() -> None:
-    require("json", "pathlib", extra="train")
+@dataclass(frozen=True)
+class Options:
+    """Two options."""
+
+    max_tokens: int = 5
+    """Tokens."""
+    out: Path | None = None
+    """Folder."""
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ConfigError(f"--max-tokens must be at least 1, got {self.max_tokens}")
 
 
-def test_an_importer_gets_an_error_that_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["program"])
-    with pytest.raises(MissingExtraError, match=r"torch_lacking .* pip install 'r1gym\[train\]'") as raised:
-        require("json", "torch_lacking", extra="train")
-    assert isinstance(raised.value, ImportError)
-    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+def test_options_are_parsed_over_the_defaults() -> None:
+    assert parse(Options, []) == Options()
+    assert parse(Options, ["--max-tokens", "7"], default=Options(9, Path("x"))) == Options(7, Path("x"))
 
 
-def test_a_person_who_runs_a_module_gets_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["-m"])
-    with pytest.raises(SystemExit) as stopped:
-        require("torch_lacking", extra="train")
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err == "error: torch_lacking is not installed: run pip install 'r1gym[train]'\n"
+def test_a_value_that_cannot_work_is_the_dataclasss_own_error() -> None:
+    with pytest.raises(ConfigError, match=r"^--max-tokens must be at least 1, got 0$"):
+        parse(Options, ["--max-tokens", "0"])
 
 
-def test_our_errors_are_one_line_and_others_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    def ours() -> int:
-        raise ConfigError("--k must be at least 1, got 0")
+def test_help_shows_every_option_with_its_docstring(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Options, ["--help"], prog="prog")
+    shown = capsys.readouterr().out
+    for piece in ("Two options.", "--max-tokens", "Tokens.", "--out", "Folder."):
+        assert piece in shown
 
-    def others() -> int:
-        raise KeyError("a mistake of ours")
 
-    with pytest.raises(SystemExit) as stopped:
-        run_command(ours)
-    assert stopped.value.code == 2 and capsys.readouterr().err == "error: --k must be at least 1, got 0\n"
-    with pytest.raises(KeyError, match="a mistake of ours"):
-        run_command(others)
+def test_an_unknown_option_names_the_near_miss(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(Options, ["--max-token", "7"], prog="prog")
+    assert caught.value.code == 2
+    shown = capsys.readouterr().err
+    assert "--max-tokens" in shown and "Traceback" not in shown
+
+
+def test_our_errors_are_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        raise unknown_name("loss", "gpro", ("grpo", "dapo"))
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(command)
+    assert caught.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.err == "error: unknown loss 'gpro'. Did you mean 'grpo'? Known: dapo, grpo\n"
+    assert captured.out == ""
+
+
+def test_other_errors_keep_their_traceback() -> None:
+    def command() -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_command(command)
+
+
+def test_ctrl_c_ends_with_status_130(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(command)
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize(("status", "code"), [(None, 0), (0, 0), (3, 3)])
+def test_a_commands_status_is_the_programs(status: int | None, code: int) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_command(lambda: status)
+    assert caught.value.code == code
+
+
+def test_json_holds_plain_values() -> None:
+    assert as_json(Options(3, Path("a") / "b")) == {"max_tokens": 3, "out": str(Path("a") / "b")}
