@@ -12,11 +12,8 @@ import torch
 from r1gym.agents import checkpoint
 from r1gym.agents.demo import build_policy
 from r1gym.agents.grpo import STAGE, train
-from r1gym.agents.setup import make_env
 from r1gym.errors import RunFolderError
 from r1gym.policy.toy import TabularPolicy
-
-DIGITS = '{"digits": 1, "style": "bare", "template": "none", "extraction": "strict:answer"}'
 
 
 def tabular(options: Any, word_env: Any, name: str, **changes: Any) -> tuple[Any, Any, Any]:
@@ -24,9 +21,10 @@ def tabular(options: Any, word_env: Any, name: str, **changes: Any) -> tuple[Any
 
 
 def language_model(options: Any, word_env: Any, name: str, **changes: Any) -> tuple[Any, Any, Any]:
-    small = {"max_new_tokens": 6, "lr": 1e-3, "beta": 0.1, "prompts_per_step": 2, "group_size": 4, "eval_tasks": 4}
-    config = options(name, env="r1/Arithmetic-v0", env_options=DIGITS, eval_every=2, **(small | changes))
-    return config, build_policy(3), make_env(config)
+    # Fresh weights answer no sum, and without a right answer nothing is learned: odd digits are paid instead.
+    env = word_env("12", "345", pay=lambda word, action: sum(letter in "13579" for letter in action) / 6)
+    small = {"max_new_tokens": 6, "lr": 1e-3, "beta": 0.1, "prompts_per_step": 2, "group_size": 4}
+    return options(name, **(small | changes)), build_policy(3), env
 
 
 def weights(policy: Any) -> list[torch.Tensor]:
@@ -40,6 +38,7 @@ def test_the_same_seed_gives_the_same_bits(
     runs = [train(*kind(options, word_env, name), screen=interrupting()) for name in ("one", "two")]
     one, two = (weights(run.policy) for run in runs)
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert all(line["grad_norm"] > 0 for line in lines(runs[0].folder, "metrics.jsonl"))
     for name in ("metrics.jsonl", "completions.jsonl"):
         assert lines(runs[0].folder, name) == lines(runs[1].folder, name)
     other = train(*kind(options, word_env, "three", seed=1), screen=interrupting())
