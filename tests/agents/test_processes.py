@@ -1,0 +1,77 @@
+"""Two processes learn what one learns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import sys
+import gymnasium as gym
+import torch
+from r1gym.agents.demo import build_policy
+from r1gym.agents.grpo import train
+from r1gym.agents.grpo_config import GRPOConfig
+from r1gym.screen import PlainScreen
+
+class OddDigits(gym.Env):
+    # Fresh weights answer no sum, and without a right answer nothing is learned: odd digits are paid instead.
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return str(self.np_random.integers(1000)), {}
+
+    def step(self, action):
+        return "", sum(letter in "13579" for letter in action) / 8, True, False, {"reward_terms": {"odd": 1.0}}
+
+torch.set_num_threads(1)
+config = GRPOConfig(
+    model="none", out=sys.argv[1], steps=3, prompts_per_step=4, group_size=4, lr=1e-3, beta=0.1, max_new_tokens=8,
+    warmup=0, save_every=2, loss=sys.argv[2],
+)
+train(config, build_policy(3), OddDigits(), screen=PlainScreen(quiet=True))
+"""
+
+
+def run(script: Path, out: Path, loss: str, processes: int) -> None:
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
+    options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    command = [*launch, *options, str(script)] if processes > 1 else [sys.executable, str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([*command, str(out), loss], env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["grpo", "dapo"])
+def test_two_processes_give_the_weights_of_one(loss: str, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    script = tmp_path / "learn.py"
+    script.write_text(SCRIPT)
+    for processes in (1, 2):
+        run(script, tmp_path / f"{processes}", loss, processes)
+    one, two = (load_file(tmp_path / name / "checkpoints" / "grpo-000003" / "model.safetensors") for name in "12")
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        # Adam's step of a gradient near 0 follows its sign; the order of the sums may turn that sign.
+        assert float((two[name] - value).abs().max()) <= 1e-4, name
+    alone, both = (
+        [json.loads(line) for line in (tmp_path / name / "completions.jsonl").read_text().splitlines()] for name in "12"
+    )
+    assert [(line["group_id"], line["seed"], line["completion"]) for line in both] == [
+        (line["group_id"], line["seed"], line["completion"]) for line in alone
+    ]
+    alone, both = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in "12"
+    )
+    assert [line["step"] for line in both] == [line["step"] for line in alone] == [1, 2, 3]
+    assert all(line["grad_norm"] > 0 for line in alone)
+    for left, right in zip(alone, both, strict=True):
+        for figure in left:
+            if not figure.startswith(("seconds/", "tokens/s", "tokens/trained")) and figure not in ("stage",):
+                assert right[figure] == pytest.approx(left[figure], rel=1e-3, abs=1e-5), figure
