@@ -124,7 +124,7 @@ def quixbugs(sandbox: Sandbox) -> Tally:
     for row in rows("quixbugs_python.jsonl"):
         for right, program in ((True, row["solution"]), (False, row["buggy_program"])):
             tests = "\n".join(row["tests"]) if isinstance(row["tests"], list) else row["tests"]
-            limits = Limits(cpu_seconds=3.0, wall_seconds=6.0, memory_mb=256)
+            limits = Limits(cpu_seconds=5.0, wall_seconds=60.0, memory_mb=256)
             found = judge(f"{program}\n{tests}", "python", [StdioCase("", "")], limits, sandbox=sandbox)
             tally.add(f"{row['name']} ({found.message[:80]})", right, str(found.verdict))
     return tally

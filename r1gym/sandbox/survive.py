@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from r1gym.errors import SandboxError
 from r1gym.sandbox.chooser import Sandbox, open_sandbox
@@ -11,6 +12,9 @@ from r1gym.sandbox.hostile.table import CALLS, HONEST, LIMITS, STDIO, Hostile, a
 from r1gym.sandbox.judging import judge
 from r1gym.sandbox.naive import EXPLOITS, GRADERS, fooled
 from r1gym.sandbox.records import Ruling
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["held", "report"]
 
@@ -50,11 +54,8 @@ def report(backends: Sequence[str], only: str = "") -> int:
     return 1 if failed or not ran else 0
 
 
-def _suite(console: object, sandbox: Sandbox, programs: Sequence[Hostile]) -> int:
-    """Run ``programs``; print one line for each theme of names that failed, and the counts."""
-    from rich.console import Console
-
-    assert isinstance(console, Console)
+def _suite(console: Console, sandbox: Sandbox, programs: Sequence[Hostile]) -> int:
+    """Run ``programs``; print the counts, and a line for each that did not hold. How many did not."""
     verdicts: Counter[str] = Counter()
     bad = []
     for program in programs:
