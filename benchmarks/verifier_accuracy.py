@@ -72,9 +72,12 @@ def disagreements(ours: Ours, peer: Callable[[str, str], bool], count: int) -> l
     """Pairs of different real golds on which the two differ: (gold, answer, our verdict)."""
     draw = random.Random(1)
     golds = list(dict.fromkeys(row["answer"] for name in ("MATH-500", "MATH") for row in rows(name)))
-    hard = [gold for gold in golds if not gold.lstrip("-").isdigit()]
-    pairs = [(draw.choice(golds), draw.choice(hard)) for _ in range(count)]
-    pairs += list(zip(hard, sorted(hard)[1:] + hard[:1], strict=False))
+    # Golds with the same digits are the pairs that tempt a grader: 40 and 40_9, (1,2) and 1,2, 5 cm and 5.
+    alike: dict[str, list[str]] = {}
+    for gold in golds:
+        alike.setdefault("".join(letter for letter in gold if letter.isdigit()), []).append(gold)
+    pairs = [(left, right) for group in alike.values() for left in group for right in group if left != right]
+    pairs = draw.sample(pairs, min(count, len(pairs)))
     found = []
     for gold, answer in dict.fromkeys(pairs):
         mine = ours(gold, f"\\boxed{{{answer}}}")

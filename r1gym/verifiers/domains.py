@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from r1gym.errors import ConfigError, ReferenceRefusedError, unknown_name
 from r1gym.types import Task, Verdict
 from r1gym.verifiers.extract import MODES
+from r1gym.verifiers.reasons import WorkerUnavailableError
 
 __all__ = ["DOMAINS", "Grader", "prepare", "verify", "verify_batch"]
 
@@ -92,6 +93,8 @@ def verify(
         grader = _grader(domain, reference, extraction, options)
     except ReferenceRefusedError as error:
         return Verdict.ungradable(f"reference_refused: {error}")
+    except WorkerUnavailableError as error:
+        return Verdict.ungradable(f"worker_unavailable: {error}")
     return grader.grade(completion)
 
 

@@ -165,7 +165,7 @@ def _inner(mark: Mark, mode: str) -> str:
         if mark.rule == "boxed" and not whole:
             break
         content = inner[-1].content if len(inner) == 1 or whole else ", ".join(box.content for box in inner)
-    if mark.rule == "answer" and mode != "strict:boxed":
+    if mark.rule != "boxed" and mode != "strict:boxed":
         lead = _PHRASE.match(content)
         if lead:
             content = content[lead.end() :]
@@ -207,6 +207,7 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _PHRASE_INSIDE = re.compile(r"\b(?:the|my|our)\s+(?:final\s+|correct\s+)?answer\s+is(?![\w])[\s*_:]*", re.IGNORECASE)
+_FILLER = re.compile(r"(?:therefore|thus|hence|simply|then|indeed|just|exactly|equal to)\b[\s,:]*", re.IGNORECASE)
 _HEADER = re.compile(r"[\s#*_>]*(?:the\s+)?(?:final\s+)?answer[\s*_]*:?[\s*_]*", re.IGNORECASE)
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this|that) is correct.*\Z", re.IGNORECASE | re.DOTALL)
 
@@ -245,6 +246,12 @@ def _final_line(text: str, low: int, high: int) -> Extraction | None:
 
 
 def _stated(body: str, window: int, at: int, rule: str) -> Extraction | None:
+    lead = _PHRASE.match(body, at)
+    if lead is not None:
+        at = lead.end()
+    filler = _FILLER.match(body, at)
+    if filler is not None:
+        at = filler.end()
     content = _HOPE.sub("", body[at:])
     if rule == "phrase":
         ending = re.search(r"[.!?](?:\s|\Z)", content)

@@ -15,9 +15,8 @@ from r1gym.verifiers.extract import Extraction, extract, quick
 from r1gym.verifiers.forms import start_work
 from r1gym.verifiers.gold import Gold, clean, read_answer, read_gold
 from r1gym.verifiers.items import Item
-from r1gym.verifiers.reasons import Refused
+from r1gym.verifiers.reasons import Refused, WorkerUnavailableError
 from r1gym.verifiers.units import known, unit_named
-from r1gym.verifiers.workers import WorkerUnavailableError, ask, tree
 
 __all__ = ["MathGrader", "prepare"]
 
@@ -133,6 +132,8 @@ class MathGrader:
 
     def _symbolic(self, answer: str, item: Item | None) -> Ruling:
         """What computer algebra says, in a worker: of two trees, or of two texts where only it reads the gold."""
+        from r1gym.verifiers.workers import ask, tree  # few answers ever need it
+
         job: dict[str, Any]
         if self.gold.item is None:
             job = {"kind": "latex", "gold": self.gold.source, "answer": _tree_or_text(answer)}
@@ -151,10 +152,18 @@ class MathGrader:
 
 def _tree_or_text(answer: str) -> Any:
     """The answer's own tree where the grammar has one (it reads more spellings), else its text for the LaTeX parser."""
+    from r1gym.verifiers.workers import tree
+
     try:
         return tree(parse_answer(answer))
     except Refused:
         return answer
+
+
+def _ask(job: dict[str, Any]) -> str:
+    from r1gym.verifiers.workers import ask
+
+    return ask(job)
 
 
 _PERCENT = re.compile(r"percent|%", re.IGNORECASE)
@@ -176,7 +185,7 @@ def prepare(task: Task, extraction: str, **options: Any) -> MathGrader:
         if option != "type":
             raise unknown_name("option of domain 'math'", option, ("type",))
     gold = read_gold(task.reference, options.get("type", "auto"))
-    if gold.kind == "symbolic" and ask({"kind": "parse", "gold": gold.source}) != "equal":
+    if gold.kind == "symbolic" and _ask({"kind": "parse", "gold": gold.source}) != "equal":
         raise ReferenceRefusedError(f"the gold {task.reference!r} is neither in the answer language nor in LaTeX's")
     integer = None
     if (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RULES", "Refused"]
+__all__ = ["RULES", "Refused", "WorkerUnavailableError"]
 
 RULES: dict[str, str] = {
     # why there is no answer
@@ -44,6 +44,10 @@ RULES: dict[str, str] = {
     "grader_error": "the grader itself failed",
 }
 """Rule → what it means. ``Verdict.reason`` is ``"rule: text"`` with a rule of this table."""
+
+
+class WorkerUnavailableError(RuntimeError):
+    """The symbolic workers cannot be started or stay busy: our fault, not the answer's."""
 
 
 class Refused(Exception):

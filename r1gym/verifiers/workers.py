@@ -19,8 +19,9 @@ from fractions import Fraction
 from typing import Any
 
 from r1gym.verifiers.nodes import Node
+from r1gym.verifiers.reasons import WorkerUnavailableError
 
-__all__ = ["WALL_SECONDS", "WorkerUnavailableError", "ask", "shut_down", "tree"]
+__all__ = ["WALL_SECONDS", "ask", "shut_down", "tree"]
 
 WALL_SECONDS = 20.0
 """Seconds of wall clock for one job: a backstop, its 1.5 s of CPU (see ``worker``) end it long before."""
@@ -36,10 +37,6 @@ _QUEUE_SECONDS = 300.0
 _WORKERS = 2
 
 _PROGRAM = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from r1gym.verifiers.worker import main; main()"
-
-
-class WorkerUnavailableError(RuntimeError):
-    """The workers cannot be started or stay busy: our fault, not the answer's."""
 
 
 def tree(node: Node) -> list[Any]:
