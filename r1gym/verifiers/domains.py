@@ -17,6 +17,7 @@ __all__ = ["DOMAINS", "Grader", "prepare", "verify", "verify_batch"]
 DOMAINS: dict[str, str] = {
     "countdown": "r1gym.verifiers.countdown:prepare",
     "format": "r1gym.verifiers.format:prepare",
+    "language": "r1gym.verifiers.language.grader:prepare",
     "math": "r1gym.verifiers.math:prepare",
 }
 """Domain name → "module:function". The function takes (task, extraction, **options) and returns a Grader; its module is

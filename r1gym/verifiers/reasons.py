@@ -39,6 +39,8 @@ RULES: dict[str, str] = {
     "undecided": "equality could not be proven; what is unsure is wrong",
     # other domains, and our own faults
     "format": "the think/answer form",
+    "no_language": "the thought holds too little prose to be in any language",
+    "share": "the share of the thought that is in the target language",
     "reference_refused": "the gold itself is refused",
     "worker_unavailable": "the symbolic workers cannot be started",
     "grader_error": "the grader itself failed",
