@@ -28,10 +28,9 @@ RUN = {"r1gym.envs", "r1gym.tasks"}
 
 def commands(path: Path) -> list[str]:
     """Lines of a document's code blocks that are commands: after a ``$``, or beginning with ``python -m``."""
-    blocks = re.findall(
-        r"^```(?:console)?\n(.*?)^```$", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
-    )
-    lines = [line for block in blocks for line in block.split("\n")]
+    text = path.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    lines = [line for language, block in blocks if language in ("", "console") for line in block.split("\n")]
     return [line.removeprefix("$ ") for line in lines if line.startswith(("$ ", "python -m "))]
 
 
