@@ -38,10 +38,9 @@ def main() -> None:
     catalog = run("r1gym.envs")
     assert catalog.returncode == 0 and "r1/MATH500-v0" in catalog.stdout, catalog
 
+    trainer = run("r1gym.agents.grpo")
     said = "error: torch is not installed: run pip install 'r1gym[train]'\n"
-    for words in (["r1gym.agents.grpo"], ["r1gym.evals", "--model", "m", "--env", "r1/Arithmetic-v0"]):
-        refused = run(*words)
-        assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", said), refused
+    assert (trainer.returncode, trainer.stdout, trainer.stderr) == (2, "", said), trainer
     print(f"smoke: r1gym {r1gym.__version__} alone in {sys.prefix} keeps its promises")
 
 

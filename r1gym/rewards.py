@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from r1gym.errors import ConfigError, unknown_name
 from r1gym.types import Reward, Verdict
 
-__all__ = ["DEFAULT_WEIGHTS", "TERMS", "check_weights", "combine"]
+__all__ = ["DEFAULT_WEIGHTS", "TERMS", "USUAL", "check_weights", "combine"]
 
 TERMS: dict[str, str] = {
     "accuracy": "score of the final answer",
     "format": "1 where the completion has the form that the template declares",
+    "language": "share of the thought that is in the language asked for",
 }
 """Every term, and what it pays for."""
+
+USUAL: tuple[str, ...] = ("accuracy", "format")
+"""The terms that every environment has."""
 
 DEFAULT_WEIGHTS: dict[str, float] = {"accuracy": 1.0}
 """Right 1.0, wrong 0.0; the other terms are shown at weight 0."""
 
 
-def check_weights(weights: object) -> dict[str, float]:
+def check_weights(
+    weights: object, terms: Iterable[str] = USUAL, default: Mapping[str, float] = DEFAULT_WEIGHTS
+) -> dict[str, float]:
     """``weights`` as floats by term name.
 
+    Args:
+        weights: What the user gave; None for ``default``.
+        terms: The terms that the environment has.
+        default: Its own weights.
+
     Raises:
-        UnknownNameError: A name that is no term.
+        UnknownNameError: A name that is no term of the environment.
         ConfigError: Not a mapping, or a weight that is no finite number.
     """
     if weights is None:
-        return dict(DEFAULT_WEIGHTS)
+        return dict(default)
     if not isinstance(weights, Mapping):
         raise ConfigError(f"rewards must be a dict of term to weight such as {DEFAULT_WEIGHTS}, got {weights!r:.80}")
     for name, weight in weights.items():
-        if name not in TERMS:
-            raise unknown_name("reward term", name, TERMS)
+        if name not in terms:
+            raise unknown_name("reward term", name, terms)
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight):
             raise ConfigError(f"the weight of reward term {name!r} must be a finite number, got {weight!r:.80}")
     return {str(name): float(weight) for name, weight in weights.items()}

@@ -67,7 +67,7 @@ class Task:
     reference: Any
     """The gold answer in the form the domain's verifier takes (a string for "math")."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """Facts about the row (subject, level, source): JSON-able, never needed to judge."""
+    """Facts about the row (subject, level, source): JSON-able, never needed to judge the answer."""
 
 
 @dataclass(frozen=True, slots=True)

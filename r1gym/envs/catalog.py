@@ -24,6 +24,8 @@ class Entry:
     sizes: tuple[tuple[str, int | None], ...]
     """Tasks of each split as published; None where the whole set could not be counted here."""
     about: str
+    weights: tuple[tuple[str, float], ...] = (("accuracy", 1.0), ("format", 0.0))
+    """Every reward term of the environment, and its default weight."""
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -70,6 +72,11 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "r1/Countdown-v0", "countdown", "generated", "train", "think-answer", "countdown", GENERATED,
         "reach a target from given numbers; dials numbers, max_number, max_target",
+    ),
+    Entry(
+        "r1/LanguageConsistency-v0", "language", "generated", "train", "none", "math", GENERATED,
+        "think in the language of the question; dials languages, max_number, questions",
+        weights=(("accuracy", 1.0), ("format", 0.0), ("language", 0.5)),
     ),
 )  # fmt: skip
 

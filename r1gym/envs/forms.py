@@ -1,4 +1,4 @@
-"""What the reward term "format" looks at: whether a completion has the answer form that its prompt declares."""
+"""What the side terms look at: the answer form that the prompt declares, and the language of the question."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from r1gym.types import Task, Verdict
 from r1gym.verifiers import Grader, prepare
 from r1gym.verifiers.extract import extract
 
-__all__ = ["form_grader"]
+__all__ = ["form_grader", "language_grader"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +30,8 @@ def form_grader(form: str) -> Grader:
     if form.startswith("strict:"):
         return StrictForm(form)
     return prepare(Task(id="", domain="format", question="", reference=None))
+
+
+def language_grader(task: Task) -> Grader:
+    """The judge of the thought's language, that of ``task``; text copied from the question is no thought."""
+    return prepare(Task(id=task.id, domain="language", question=task.question, reference=task.meta["language"]))

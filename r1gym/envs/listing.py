@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from r1gym.envs.catalog import CATALOG, Entry
-from r1gym.rewards import DEFAULT_WEIGHTS, TERMS
 
 __all__ = ["main", "rows"]
 
@@ -12,10 +11,14 @@ HEADINGS = ("id", "family", "tasks (default split first)", "template", "verifier
 
 def rows() -> list[tuple[str, ...]]:
     """One row an id, in the order of ``HEADINGS``."""
-    terms = ", ".join(f"{name} ×{DEFAULT_WEIGHTS.get(name, 0.0):g}" for name in TERMS)
     return [
-        (entry.id, entry.family, _sizes(entry), entry.template, entry.verifier, terms, entry.about) for entry in CATALOG
+        (entry.id, entry.family, _sizes(entry), entry.template, entry.verifier, _terms(entry), entry.about)
+        for entry in CATALOG
     ]
+
+
+def _terms(entry: Entry) -> str:
+    return ", ".join(f"{name} ×{weight:g}" for name, weight in entry.weights)
 
 
 def _sizes(entry: Entry) -> str:

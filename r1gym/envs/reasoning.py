@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import weakref
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from gymnasium.error import ResetNeeded
 
 from r1gym import rewards as reward_terms
 from r1gym.envs.catalog import entry_of_source
-from r1gym.envs.forms import form_grader
+from r1gym.envs.forms import form_grader, language_grader
 from r1gym.envs.refused import REFUSED
 from r1gym.envs.spaces import AnyText
 from r1gym.errors import ActionError, ConfigError, DataError, ReferenceRefusedError, unknown_name
@@ -60,7 +61,8 @@ class ReasoningEnv(gym.Env[str, str]):
 
     ## Rewards
     The sum of weight × term over the terms of `rewards`, each term in [0, 1]. By default 1.0 where the final answer is
-    right and 0.0 otherwise. All terms are computed and stand in `info["reward_terms"]`, weighted or not.
+    right and 0.0 otherwise; `r1/LanguageConsistency-v0` also pays half the share of the thought that is in
+    the question's language. All terms are computed and stand in `info["reward_terms"]`, weighted or not.
 
     ## Starting State
     A task drawn from `np_random`, or the one that `reset(options={"index": i})` or `{"task_id": ...}` pins; `index` is
@@ -72,7 +74,8 @@ class ReasoningEnv(gym.Env[str, str]):
     ## Information
     After `reset`: `task_id`, `index`, `template`, `messages` (the chat), `group_id` (0: an environment alone has one
     group). After `step`: `verdict` (CORRECT, WRONG, NO_ANSWER or UNGRADABLE), `score`, `reward_terms`, `extracted`
-    ("" for none), `reason` ("rule: text"), `task_id`, `spans` (tuples of start, end, term, value; in characters).
+    ("" for none), `reason` ("rule: text"), `task_id`, `spans` (tuples of start, end, term, value; in characters; term
+    "answer", and "language" for passages in a language that was not asked for).
     UNGRADABLE means that we could not judge: leave that sample out of the loss.
 
     ## Arguments
@@ -124,7 +127,12 @@ class ReasoningEnv(gym.Env[str, str]):
         if extraction != "template" and extraction not in MODES:
             raise unknown_name("extraction", extraction, (*MODES, "template"))
         self.extraction = self.template.extraction if extraction == "template" else extraction
-        self.weights = reward_terms.check_weights(rewards)
+        weights = (
+            dict(entry.weights) if entry else dict.fromkeys(reward_terms.USUAL, 0.0) | reward_terms.DEFAULT_WEIGHTS
+        )
+        self.terms = tuple(weights)
+        default = {name: weight for name, weight in weights.items() if weight}
+        self.weights = reward_terms.check_weights(rewards, self.terms, default)
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown_name("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
@@ -293,6 +301,9 @@ class ReasoningEnv(gym.Env[str, str]):
         else:
             verdict = _grade(grader, completion, self._task.id)
         verdicts = {"accuracy": verdict, "format": _grade(self._form, completion, self._task.id)}
+        if "language" in self.terms:
+            verdicts["language"] = language = _grade(language_grader(self._task), completion, self._task.id)
+            verdict = dataclasses.replace(verdict, spans=verdict.spans + language.spans)
         return verdict, reward_terms.combine(verdicts, self.weights)
 
     def render(self) -> str | None:

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from r1gym import __version__
-from r1gym.config import as_json, parse, require, run_command
+from r1gym.config import as_json, parse, run_command
 from r1gym.errors import ConfigError, DataError, RunFolderError, unknown_name
 
 if TYPE_CHECKING:
@@ -180,7 +180,6 @@ def _store(out: str | None, identity: Mapping[str, Any], k: int, name: str) -> A
 
 
 def _policy(config: EvalConfig) -> Any:
-    require("torch", "transformers", extra="train")
     import torch
     from transformers.utils import logging
 

@@ -71,6 +71,8 @@ class ProceduralSource:
     config: type[Any]
     make: Callable[[Any, str, int, int], Task]
     """(config, split, seed, index) -> Task, whose id is ``<name>/<split>/<seed>/<index>``."""
+    stored: Callable[[Any, str], TaskSet | None] | None = None
+    """(config, split) -> the set that a dial asks for instead of generated tasks; reads nothing yet."""
 
     def dials(self) -> tuple[str, ...]:
         """Names of the dials."""
@@ -89,6 +91,8 @@ class ProceduralSource:
             raise unknown_name(f"split of {self.title}", split, SIZES)
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ConfigError(f"task_seed must be an int from 0, got {seed!r}")
+        if self.stored is not None and (found := self.stored(config, split)) is not None:
+            return found
         make = self.make
         return ProceduralTaskSet(
             self.name, split, SIZES[split], lambda i: make(config, split, seed, i), f"{self.name}/{split}/{seed}/"

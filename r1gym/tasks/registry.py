@@ -7,15 +7,21 @@ from r1gym.tasks.aime import AIME, AIME2024, AIME2025, AIME2026
 from r1gym.tasks.arithmetic import ARITHMETIC
 from r1gym.tasks.countdown import COUNTDOWN
 from r1gym.tasks.gsm8k import GSM8K
+from r1gym.tasks.language import LANGUAGE
 from r1gym.tasks.math500 import MATH500
 from r1gym.tasks.math_train import MATH
+from r1gym.tasks.mgsm import MGSM
 from r1gym.tasks.procedural import ProceduralSource
 from r1gym.tasks.source import Source
 
 __all__ = ["SOURCES", "source_named"]
 
 SOURCES: dict[str, Source | ProceduralSource] = {
-    source.name: source for source in (MATH500, MATH, AIME, AIME2024, AIME2025, AIME2026, GSM8K, ARITHMETIC, COUNTDOWN)
+    source.name: source
+    for source in (
+        *(MATH500, MATH, AIME, AIME2024, AIME2025, AIME2026, GSM8K, MGSM),
+        *(ARITHMETIC, COUNTDOWN, LANGUAGE),
+    )
 }
 
 
