@@ -13,7 +13,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from verifier_pairs import FILES, math_verify, rows
@@ -68,7 +68,7 @@ def mistakes(judge: Callable[[str, str], bool], part: Iterable[Case]) -> list[Ca
     return [case for case in part if judge(case[0], case[1]) is not case[2]]
 
 
-def disagreements(ours: Ours, peer: Callable[[str, str], bool], count: int) -> list[tuple[str, str, bool]]:
+def disagreements(ours: Ours, peer: Callable[[str, str], bool], count: int) -> Iterator[tuple[str, str, bool]]:
     """Pairs of different real golds on which the two differ: (gold, answer, our verdict)."""
     draw = random.Random(1)
     golds = list(dict.fromkeys(row["answer"] for name in ("MATH-500", "MATH") for row in rows(name)))
@@ -78,12 +78,10 @@ def disagreements(ours: Ours, peer: Callable[[str, str], bool], count: int) -> l
         alike.setdefault("".join(letter for letter in gold if letter.isdigit()), []).append(gold)
     pairs = [(left, right) for group in alike.values() for left in group for right in group if left != right]
     pairs = draw.sample(pairs, min(count, len(pairs)))
-    found = []
-    for gold, answer in dict.fromkeys(pairs):
+    for gold, answer in pairs:
         mine = ours(gold, f"\\boxed{{{answer}}}")
         if mine is not peer(gold, f"\\boxed{{{answer}}}"):
-            found.append((gold, answer, mine))
-    return found
+            yield gold, answer, mine
 
 
 def main() -> None:
@@ -113,7 +111,7 @@ def main() -> None:
     if peer is not None:
         print("\ndisagreements on pairs of real golds (gold | answer | r1gym):")
         for gold, answer, mine in disagreements(ours, peer, arguments.pairs):
-            print(f"  {gold} | {answer} | {'right' if mine else 'wrong'}")
+            print(f"  {gold} | {answer} | {'right' if mine else 'wrong'}", flush=True)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
 
 _TAG = re.compile(r"</?(?:think|answer)|<\||<(?:start|end)_of|</s>|<｜|begin_of_thought")
 _QUICK = re.compile(r"\\boxed\{([^{}]{0,160}\d[^{}]{0,160})\}")
-_SUSPECT = re.compile(r"not|never|n't|than|instead|ne|≠|e\.?g|example|instance|such|like", re.IGNORECASE)
+_SUSPECT = re.compile(
+    r"not|n't|never|than|instead|\\ne|≠|e\.?g(?![a-z])|example|instance|such as|like (?:this|so)", re.IGNORECASE
+)
 _SETTLED = re.compile(r"[\s$.*)\]}]*\Z")
 
 
