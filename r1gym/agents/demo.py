@@ -1,15 +1,16 @@
 """The embedded default: a tiny language model learns, from nothing but right or wrong, to think before it answers.
 
-A Llama of 86 thousand parameters with one token a character is shown right worked examples of additions, most of them
-terse (the answer at once), some stepwise (digit by digit). It imitates both, so it is right about every third time.
-GRPO then pays for right answers only. Everything is made in code: no download, no GPU, minutes on a CPU.
+A Llama of 85 thousand parameters with one token a character is shown right worked examples of additions: first such
+that write the steps, digit by digit, then a mixture in which most give the answer at once. It imitates both, and at
+once it is hardly ever right. GRPO then pays for right answers only. Everything is made in code: no download, no GPU,
+minutes on a CPU.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,7 @@ TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 CHARACTERS = "0123456789+=,"
 FINAL_TASKS = 1000
 """Held-out tasks of the final table."""
-COLD, CONTROL = "cold-start", "control"
+STEPS, MIXTURE, CONTROL = "cold-start-steps", "cold-start-mixture", "control"
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,21 @@ class ColdStart:
     terse: int = 800
     """Different examples that answer at once: few, so that the model learns the form and not terse addition."""
     terse_copies: int = 5
-    """How often each terse example stands in the list: they are five eighths of what is shown."""
-    sft: SFTConfig = field(default_factory=SFTConfig)
-    """How it learns from them."""
+    """How often each terse example stands in the mixture: they are five eighths of it."""
+    steps: SFTConfig = field(default_factory=lambda: SFTConfig(steps=1000))
+    """How the model learns from the stepwise examples alone."""
+    mixture: SFTConfig = field(default_factory=lambda: SFTConfig(steps=300, lr=1e-3, warmup=20))
+    """How it then learns from the mixture of both."""
 
 
 COLD_STARTS = {
     "demo": ColdStart(),
-    "demo-short": ColdStart(stepwise=800, terse=250, terse_copies=5, sft=SFTConfig(steps=600)),
+    "demo-short": ColdStart(
+        stepwise=800,
+        terse=250,
+        steps=SFTConfig(steps=300),
+        mixture=SFTConfig(steps=150, lr=1e-3, warmup=20),
+    ),
 }
 
 
@@ -96,12 +104,13 @@ def steps_of(a: int, b: int) -> str:
     return ",".join(lines)
 
 
-def worked_examples(cold: ColdStart, env: Any, policy: HFPolicy, seed: int) -> list[Example]:
-    """Right examples on tasks of the training split, some with the steps written out, some without."""
+def worked_examples(cold: ColdStart, env: Any, policy: HFPolicy, seed: int) -> tuple[list[Example], list[Example]]:
+    """Right examples on tasks of the training split: those with the steps written out, and the mixture of both."""
     tasks = env.unwrapped.tasks
     generator = np.random.default_rng(derive_seed(seed, "worked examples"))
     rows = generator.choice(len(tasks), size=cold.stepwise + cold.terse, replace=False)
-    examples = []
+    stepwise: list[Example] = []
+    terse: list[Example] = []
     for number, row in enumerate(rows):
         question = tasks[int(row)].question
         a, plus, b = question.rstrip("=").partition("+")
@@ -114,8 +123,8 @@ def worked_examples(cold: ColdStart, env: Any, policy: HFPolicy, seed: int) -> l
         text = f"<think>{thought}</think><answer>{int(a) + int(b)}</answer>"
         prompt = policy.prompt([{"role": "user", "content": question}])
         completion = (*policy.tokenizer(text)["input_ids"], policy.tokenizer.eos_token_id)
-        examples += [(prompt.token_ids, completion)] * (1 if thought else cold.terse_copies)
-    return examples
+        (stepwise if thought else terse).append((prompt.token_ids, completion))
+    return stepwise, stepwise + terse * cold.terse_copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +177,13 @@ def run(config: GRPOConfig) -> int:
         )
     cold = COLD_STARTS.get(config.preset, COLD_STARTS["demo"])
     policy = build_policy(config.seed)
-    examples = worked_examples(cold, env, policy, config.seed)
+    stepwise, mixture = worked_examples(cold, env, policy, config.seed)
     folder = RunFolder.open(config.out, as_json(config), config.run_name())
     screen = make_screen()
     screen.note(f"run folder: {folder.path}" + (" (going on where it was interrupted)" if folder.resumed else ""))
-    if not _supervised(policy, examples, cold.sft, config.seed, COLD, folder, screen):
-        return reporting.say_interrupted(folder)
+    for stage, examples, how in ((STEPS, stepwise, cold.steps), (MIXTURE, mixture, cold.mixture)):
+        if not _supervised(policy, examples, how, config.seed, stage, folder, screen):
+            return reporting.say_interrupted(folder)
     sampling = Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)
 
     def read() -> Reading:
@@ -186,14 +196,14 @@ def run(config: GRPOConfig) -> int:
     if not result.finished:
         return reporting.say_interrupted(folder)
     readings["GRPO"] = read()
-    control_steps = _steps_for(folder, STAGE, cold.sft.batch_size, examples)
+    control_steps = _steps_for(folder, STAGE, cold.mixture.batch_size, mixture)
     if config.control:
-        start = checkpoint.latest(folder.path / "checkpoints", COLD)
+        start = checkpoint.latest(folder.path / "checkpoints", MIXTURE)
         if start is None:
             raise ConfigError(f"{folder.path} has lost its cold-start checkpoint: run again with a new --out")
         checkpoint.restore(start, policy)
-        more = SFTConfig(**{**asdict(cold.sft), "steps": control_steps})
-        if not _supervised(policy, examples, more, config.seed + 1, CONTROL, folder, screen):
+        more = replace(cold.mixture, steps=control_steps)
+        if not _supervised(policy, mixture, more, config.seed + 1, CONTROL, folder, screen):
             return reporting.say_interrupted(folder)
         readings["control"] = read()
     reporting.draw_curve(

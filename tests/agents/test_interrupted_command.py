@@ -53,7 +53,7 @@ def test_the_same_command_goes_on_after_sigint_and_after_sigterm(tmp_path: Path)
     status, out, err = stopped(cut, signal.SIGINT, lambda lines: len(lines) >= 2)
     assert status == 130, err
     assert "the same command goes on from there" in out and "Traceback" not in err
-    assert {line["stage"] for line in read(cut / "run" / "metrics.jsonl")} == {"cold-start"}
+    assert {line["stage"] for line in read(cut / "run" / "metrics.jsonl")} == {"cold-start-steps"}
     status, out, err = stopped(
         cut, signal.SIGTERM, lambda lines: any(x["stage"] == "grpo" and x["step"] for x in lines)
     )
