@@ -54,7 +54,7 @@ class ColdStart:
     """Different examples that answer at once: few, so that the model learns the form and not terse addition."""
     terse_copies: int = 5
     """How often each terse example stands in the mixture: they are five eighths of it."""
-    steps: SFTConfig = field(default_factory=lambda: SFTConfig(steps=1000))
+    steps: SFTConfig = field(default_factory=lambda: SFTConfig(steps=1500))
     """How the model learns from the stepwise examples alone."""
     mixture: SFTConfig = field(default_factory=lambda: SFTConfig(steps=300, lr=1e-3, warmup=20))
     """How it then learns from the mixture of both."""

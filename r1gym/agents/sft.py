@@ -29,7 +29,7 @@ Example = tuple[tuple[int, ...], tuple[int, ...]]
 class SFTConfig:
     """How a supervised stage learns."""
 
-    steps: int = 1000
+    steps: int = 1500
     """Optimizer steps."""
     batch_size: int = 32
     """Examples a step."""
