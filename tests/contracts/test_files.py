@@ -51,6 +51,12 @@ def test_no_file_or_folder_is_a_junk_drawer() -> None:
     assert not names & JUNK
 
 
+def test_each_test_file_has_a_name_of_its_own() -> None:
+    """Pytest imports them by name alone: of two equal ones the second is not collected."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize("path", [path for path in PACKAGE if path.name == "__init__.py"], ids=name)
 def test_package_files_import_nothing_of_ours_eagerly(path: Path) -> None:
     # The front door registers the catalog; the trainers say at once, and in one line, which extra they need.
