@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from r1gym.verifiers.language.classify import NEUTRAL, TARGET, classify, likely_language
 from r1gym.verifiers.language.languages import Target
-from r1gym.verifiers.language.protected import FILLER, MIN_PROSE, NAME_FILLER, POOLED_SHARE, Piece, protect
+from r1gym.verifiers.language.protected import FILLER, NAME_FILLER, Piece, disguised, protect
 from r1gym.verifiers.language.scripts import UNSPACED, word_weight
 from r1gym.verifiers.language.thought import Passage, normalised, passages
 from r1gym.verifiers.language.units import BREAK, Units, split
@@ -80,11 +80,13 @@ def measure(completion: str, target: Target, unit: str, question: str = "") -> M
         _add(tally, passage, Piece(protected.text, 0), target, unit, names, asked, foreign_only=passage.foreign_only)
         for piece in protected.prose:
             _add(tally, passage, piece, target, unit, names, asked, foreign_only=True)
-        if protected.short:
-            said = sum(len(piece.text.split()) for piece in protected.short)
-            if said >= MIN_PROSE and said > POOLED_SHARE * (tally.words - before):
-                for piece in protected.short:
-                    _add(tally, passage, piece, target, unit, names, asked, foreign_only=True)
+        pieces = disguised(protected, tally.words - before)
+        if pieces:
+            hidden = [FILLER] * len(passage.text)
+            for piece in pieces:
+                hidden[piece.start : piece.start + len(piece.text)] = piece.text
+            together = Piece("".join(hidden), 0)
+            _add(tally, passage, together, target, unit, names, asked, foreign_only=True)
     spans = sorted(tally.spans)
     own = tally.own + min(tally.own_gaps, tally.own)
     foreign = tally.foreign + min(tally.foreign_gaps, tally.foreign)

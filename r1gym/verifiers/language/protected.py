@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from r1gym.verifiers.language.scripts import UNSPACED, WORD, word_weight
 
-__all__ = ["FILLER", "MIN_PROSE", "NAME_FILLER", "POOLED_SHARE", "Piece", "Protected", "protect"]
+__all__ = ["FILLER", "MIN_PROSE", "NAME_FILLER", "Piece", "Protected", "disguised", "protect"]
 
 FILLER = "\x00"
 """Stands for each protected character, so that places stay what they are."""
@@ -45,6 +45,17 @@ _PATTERN = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
+SMALL = 0.2
+"""Small words among single ones, from which they are prose cut up."""
+# None of them is a keyword or a usual name of code.
+SMALL_WORDS = frozenset(
+    (
+        *("the", "of", "to", "we", "how", "that", "he", "she", "it", "this", "are", "was", "be", "our", "then", "so"),
+        *("which", "they", "their", "what", "has", "have", "le", "la", "les", "un", "une", "et", "des", "du", "que"),
+        *("el", "los", "las", "y", "una", "por", "der", "die", "das", "und", "ist", "nicht", "wir", "ein", "eine"),
+        *("il", "di", "che", "è", "o", "os", "um", "uma", "não", "het", "een", "van", "wij", "jest", "nie", "się"),
+    )
+)
 _ENVIRONMENT = re.compile(r"\\(begin|end)\s*\{([A-Za-z]{1,30}\*?)\}")
 CODE = frozenset({"fence", "code", "line", "call", "name"})
 
@@ -68,13 +79,15 @@ class Protected(NamedTuple):
     prose: list[Piece]
     short: list[Piece]
     """Pieces too short to tell one by one."""
+    single: list[Piece]
+    """Pieces of one word: names of things, unless they are the small words of a language."""
     names: frozenset[str]
     """Words that stand in code: single ones in the prose around it are names of things."""
 
 
 def protect(text: str) -> Protected:
     """Blank what is no prose."""
-    found = Protected(text, [], [], frozenset())
+    found = Protected(text, [], [], [], frozenset())
     names: set[str] = set()
     for start, end in reversed(_environments(text)):
         _look(found, text[start:end], start, "formula")
@@ -121,11 +134,27 @@ def _look(found: Protected, text: str, start: int, kind: str) -> None:
                 found.prose.append(piece)
         elif words >= (3 if kind == "call" else 2) and signs < max(1.0, MAX_SIGNS * words):
             found.short.append(piece)
+        elif kind not in ("call", "name") and piece.text.isalpha() and len(piece.text) > 1:
+            found.single.append(piece)
+
+
+def disguised(protected: Protected, prose: float) -> list[Piece]:
+    """The short pieces, where together they read like prose beside ``prose`` words in the open."""
+    pieces = list(protected.short)
+    if protected.single:
+        latin = [piece for piece in protected.single if piece.text[0] < "\u0250"]
+        small = sum(1 for piece in latin if piece.text.lower() in SMALL_WORDS)
+        if small >= SMALL * len(latin):
+            pieces += latin
+    said = sum(len(piece.text.split()) for piece in pieces)
+    return sorted(pieces, key=lambda piece: piece.start) if said >= MIN_PROSE and said > POOLED_SHARE * prose else []
 
 
 def _lines(text: str, start: int, kind: str) -> Iterator[Piece]:
     """The stretch without its markup, line by line: code is sparse in prose, a line of it is prose or not."""
     if kind == "address":
+        for match in _WORDS.finditer(text):
+            yield Piece(match.group(), start + match.start())
         return
     if kind == "name":
         yield Piece(_BREAKS.sub(lambda found: " " * len(found.group()), text), start)
@@ -135,7 +164,7 @@ def _lines(text: str, start: int, kind: str) -> Iterator[Piece]:
         yield Piece(inside.rstrip(")"), start + len(before) + 1)
         return
     if kind in ("formula", "command"):
-        spoken = kind == "command" or "\\text" in text or "\\mbox" in text
+        spoken = kind == "command" or any(name in text for name in ("\\text", "\\mbox", "\\math", "\\operatorname"))
         text = _COMMANDS.sub(lambda found: " " * len(found.group()), text)
         if spoken:
             text = re.sub(r"[{}$]", " ", text)

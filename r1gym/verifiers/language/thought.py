@@ -20,6 +20,8 @@ _JOINERS = "\u200c\u200d"
 _JOINED = re.compile("[\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\u0900-\u0dff\u1780-\u17ff]")
 # Strokes and enclosures laid over letters: never part of a spelling, but they hide a word from an identifier.
 _OVERLAYS = re.compile("[\u0334-\u0338\u034f\u0488\u0489\u20d0-\u20f0\ufe00-\ufe0f\ufe20-\ufe2f]")
+# Letters in boxes and circles that have no compatibility form.
+_SIGNS = {chr(base + place): chr(97 + place) for base in (0x1F150, 0x1F170, 0x1F1E6) for place in range(26)}
 _ODD = re.compile("[^\x00-\xac\xae-\u00ff\u0100-\u01bf\u3040-\u309f\u3400-\u9fff\u0400-\u04ff\u0e00-\u0e7f]")
 
 
@@ -100,6 +102,8 @@ def _visible(text: str, start: int, end: int) -> str:
             beside = text[max(0, index - 1) : index] + text[index + 1 : index + 2]
             if len(_JOINED.findall(beside)) == 2:
                 kept.append(character)
+        elif character in _SIGNS:
+            kept.append(_SIGNS[character])
         elif unicodedata.category(character) != "Cf" and not _OVERLAYS.match(character):
             kept.append(character)
     return unicodedata.normalize("NFKC", "".join(kept[:8]))  # more marks than that are decoration

@@ -9,7 +9,7 @@ from r1gym.verifiers.language.scripts import UNSPACED, WORD
 
 __all__ = ["Units", "split"]
 
-BREAK = re.compile(r"[.!?;:…]+[\"'”’»)\]]*(?=\s|$|\x00)|[。！？；：।॥؟؛۔።፧។॰]+[」』”’)]*|\n+")
+BREAK = re.compile(r"[.!?;:…]+[\"'”’»)\]]*(?=[\s\x00<|]|$)|[。！？；：।॥؟؛۔።፧។॰]+[」』”’)]*|\n+")
 """Where a sentence ends."""
 
 
