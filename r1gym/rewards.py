@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from r1gym.errors import ConfigError, unknown_name
-from r1gym.types import Reward, Verdict
+from r1gym.types import Outcome, Reward, Verdict
 
 __all__ = ["DEFAULT_WEIGHTS", "TERMS", "USUAL", "check_weights", "combine"]
 
@@ -51,11 +51,14 @@ def check_weights(
 
 
 def combine(verdicts: Mapping[str, Verdict], weights: Mapping[str, float]) -> Reward:
-    """The reward of one completion.
+    """The reward of one completion; 0 in all where a paid term, or the answer itself, could not be judged.
 
     Args:
         verdicts: One for each term; a term's raw value is its verdict's score.
         weights: By term name; a term without a weight is computed, shown, and not paid.
     """
     terms = {name: float(verdict.score) for name, verdict in verdicts.items()}
+    for name, verdict in verdicts.items():
+        if verdict.outcome is Outcome.UNGRADABLE and (name == "accuracy" or weights.get(name)):
+            return Reward(0.0, terms)
     return Reward(sum((weights.get(name, 0.0) * value for name, value in terms.items()), 0.0), terms)

@@ -28,6 +28,14 @@ def test_the_total_is_a_float_even_of_nothing() -> None:
     assert type(reward.total) is float and reward.total == 0.0 and reward.terms == {"accuracy": 0.0}
 
 
+def test_nothing_is_paid_where_the_answer_could_not_be_judged() -> None:
+    broken = Verdict.ungradable("grader_crashed: ours")
+    reward = combine({"accuracy": broken, "format": RIGHT}, {"accuracy": 1.0, "format": 0.5})
+    assert reward.total == 0.0 and reward.terms == {"accuracy": 0.0, "format": 1.0}
+    assert combine({"accuracy": RIGHT, "format": broken}, DEFAULT_WEIGHTS).total == 1.0  # format is not paid
+    assert combine({"accuracy": RIGHT, "format": broken}, {"accuracy": 1.0, "format": 0.5}).total == 0.0
+
+
 def test_weights_are_checked() -> None:
     assert check_weights(None) == DEFAULT_WEIGHTS and check_weights(None) is not DEFAULT_WEIGHTS
     assert check_weights({"format": 1}) == {"format": 1.0}
