@@ -80,6 +80,8 @@ class Sampling:
     """Keep the smallest set of most probable tokens whose mass reaches this; 1 keeps all."""
     top_k: int = 0
     """Keep this many most probable tokens; 0 keeps all."""
+    min_p: float = 0.0
+    """Drop tokens less probable than this share of the most probable one; 0 keeps all."""
     max_new_tokens: int = 256
     """Token budget of one completion, the stop token included."""
 
@@ -90,6 +92,8 @@ class Sampling:
             raise ConfigError(f"top_p must be in (0, 1], got {self.top_p}")
         if self.top_k < 0:
             raise ConfigError(f"top_k must be 0 (off) or above, got {self.top_k}")
+        if not 0 <= self.min_p < 1:
+            raise ConfigError(f"min_p must be in [0, 1), got {self.min_p}")
         if self.max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
 

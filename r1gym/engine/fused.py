@@ -1,0 +1,144 @@
+"""The weights of a Llama-like model, fused for few large products, sharing memory with the model's own parameters.
+
+Families: Llama, SmolLM, Mistral (full attention), Qwen2 (biases on q, k, v), Qwen3 (norms on q and k).
+``q_proj``, ``k_proj`` and ``v_proj`` become views of one matrix, ``gate_proj`` and ``up_proj`` of another, so trainer
+and sampler hold one set of weights and nothing has to be synchronised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["FusedLayer", "FusedModel", "fuse", "not_compact"]
+
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+STATIC_ROPES = ("default", "linear", "llama3", "yarn")
+
+
+@dataclass(frozen=True, slots=True)
+class FusedLayer:
+    """One decoder layer; matrices are [out, in] as in ``nn.Linear``."""
+
+    qkv: torch.Tensor
+    qkv_bias: torch.Tensor | None
+    o: torch.Tensor
+    gate_up: torch.Tensor
+    down: torch.Tensor
+    norm_in: torch.Tensor
+    norm_mid: torch.Tensor
+    norm_q: torch.Tensor | None
+    norm_k: torch.Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class FusedModel:
+    """All that a forward pass reads."""
+
+    embed: torch.Tensor
+    layers: tuple[FusedLayer, ...]
+    norm: torch.Tensor
+    head: torch.Tensor
+    cos: torch.Tensor
+    """[positions, D / 2] in the weights' type, as the model's own rotary embedding rounds it."""
+    sin: torch.Tensor
+    eps: float
+    heads: int
+    kv_heads: int
+    width: int
+    """Of one head."""
+
+    def stale(self, model: Any) -> bool:
+        """The model's parameters have moved (another dtype or device, new embeddings): fuse again."""
+        first, layer = model.model.layers[0], self.layers[0]
+        pairs = (
+            (first.self_attn.q_proj.weight, layer.qkv),
+            (first.mlp.gate_proj.weight, layer.gate_up),
+            (first.self_attn.o_proj.weight, layer.o),
+            (model.model.embed_tokens.weight, self.embed),
+            (model.lm_head.weight, self.head),
+        )
+        return any(ours.data_ptr() != theirs.data_ptr() or ours.dtype != theirs.dtype for ours, theirs in pairs)
+
+
+def not_compact(model: Any) -> str:
+    """Why the fused forward cannot run this model; "" where it can."""
+    config = model.config
+    if getattr(config, "model_type", "") not in FAMILIES or not hasattr(model, "lm_head"):
+        return f"a {type(model).__name__} is not one of the families {', '.join(FAMILIES)}"
+    if getattr(config, "hidden_act", "silu") != "silu":
+        return f"its activation is {config.hidden_act}"
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    if rope not in STATIC_ROPES:
+        return f"its rotary embedding ({rope}) changes with the length"
+    layer = model.model.layers[0]
+    wanted = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
+    for owner, names in zip((layer.self_attn, layer.mlp), wanted, strict=True):
+        for name in names:
+            linear = getattr(owner, name, None)
+            if type(linear) is not nn.Linear:
+                return f"its {name} is a {type(linear).__name__}, not a plain nn.Linear"
+            if linear.bias is not None and name not in ("q_proj", "k_proj", "v_proj"):
+                return f"its {name} has a bias"
+    if model.lm_head.bias is not None:
+        return "its output layer has a bias"
+    return ""
+
+
+def fuse(model: Any) -> FusedModel:
+    """Lay the weights out for the fused forward; the model's parameters become views and keep their identity."""
+    config = model.config
+    body = model.model
+    first = body.layers[0].self_attn
+    with torch.no_grad():
+        layers = tuple(_fuse_layer(layer) for layer in body.layers)
+        positions = torch.arange(config.max_position_embeddings, device=body.norm.weight.device)
+        cos, sin = body.rotary_emb(body.norm.weight.new_zeros(1), positions[None])
+    half = first.head_dim // 2
+    return FusedModel(
+        embed=body.embed_tokens.weight.data,
+        layers=layers,
+        norm=body.norm.weight.data,
+        head=model.lm_head.weight.data,
+        cos=cos[0, :, :half].contiguous(),
+        sin=sin[0, :, :half].contiguous(),
+        eps=config.rms_norm_eps,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        width=first.head_dim,
+    )
+
+
+def _fuse_layer(layer: Any) -> FusedLayer:
+    attention, mlp = layer.self_attn, layer.mlp
+    qkv = _join([attention.q_proj, attention.k_proj, attention.v_proj], "weight")
+    assert qkv is not None
+    gate_up = _join([mlp.gate_proj, mlp.up_proj], "weight")
+    assert gate_up is not None
+    return FusedLayer(
+        qkv=qkv,
+        qkv_bias=_join([attention.q_proj, attention.k_proj, attention.v_proj], "bias"),
+        o=attention.o_proj.weight.data,
+        gate_up=gate_up,
+        down=mlp.down_proj.weight.data,
+        norm_in=layer.input_layernorm.weight.data,
+        norm_mid=layer.post_attention_layernorm.weight.data,
+        norm_q=attention.q_norm.weight.data if hasattr(attention, "q_norm") else None,
+        norm_k=attention.k_norm.weight.data if hasattr(attention, "k_norm") else None,
+    )
+
+
+def _join(linears: list[nn.Linear], name: str) -> torch.Tensor | None:
+    """One tensor that holds the linears' weights (or biases) below each other; theirs become views of it."""
+    parameters = [getattr(linear, name) for linear in linears]
+    if parameters[0] is None:
+        return None
+    fused = torch.cat([parameter.data for parameter in parameters])
+    start = 0
+    for parameter in parameters:
+        parameter.data = fused[start : start + parameter.shape[0]]
+        start += parameter.shape[0]
+    return fused

@@ -1,0 +1,101 @@
+"""The paged cache: one pool of pages for keys and values, handed out on demand, shared where prompts are the same.
+
+Axes: N pages, K layers, H key-value heads, D head width; the 2 is keys and values; a page holds PAGE positions.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from r1gym.engine.cache import PAGE
+from r1gym.errors import ModelError
+
+__all__ = ["PagePool"]
+
+TRASH = 0
+"""Page that nobody owns: finished slots and padding write here."""
+
+
+class PagePool:
+    """Keys and values of all sequences, [N, K, 2, H, PAGE, D], and who owns which page.
+
+    A page lies in one piece over all layers, so sharing a prompt means counting references and giving a sequence its
+    own last page means copying one block. The tensor moves only in ``grow``; ``version`` counts these moves, because
+    a captured graph holds its address.
+    """
+
+    def __init__(
+        self, pages: int, layers: int, heads: int, width: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self._shape = (layers, 2, heads, PAGE, width)
+        # Zeros, not empty memory: masked positions are multiplied by weight 0, and 0 * NaN is NaN.
+        self.data = torch.zeros(pages, *self._shape, dtype=dtype, device=device)
+        self.version = 0
+        self.peak = 0
+        self._free = list(range(pages - 1, TRASH, -1))
+        self._references = [0] * pages
+
+    @property
+    def pages(self) -> int:
+        """Pages that the pool holds, the trash page included."""
+        return int(self.data.shape[0])
+
+    @property
+    def used(self) -> int:
+        """Pages that somebody owns."""
+        return self.pages - 1 - len(self._free)
+
+    @property
+    def page_bytes(self) -> int:
+        """Bytes of one page."""
+        return self.data[0].numel() * self.data.element_size()
+
+    def take(self, count: int) -> list[int]:
+        """``count`` pages with one reference each; the pool grows where it has too few.
+
+        Raises:
+            ModelError: The device has no memory for more pages.
+        """
+        if count > len(self._free):
+            self.grow(max(self.used + count + 1, self.pages + self.pages // 2))
+        pages = [self._free.pop() for _ in range(count)]
+        for page in pages:
+            self._references[page] = 1
+        self.peak = max(self.peak, self.used)
+        return pages
+
+    def share(self, pages: list[int]) -> None:
+        """Count one more owner of each page."""
+        for page in pages:
+            self._references[page] += 1
+
+    def release(self, pages: list[int]) -> None:
+        """Count one owner less; a page without owners is free."""
+        for page in pages:
+            self._references[page] -= 1
+            if self._references[page] == 0:
+                self._free.append(page)
+
+    def copy(self, sources: list[int], targets: list[int]) -> None:
+        """Copy whole pages."""
+        if sources:
+            device = self.data.device
+            self.data[torch.tensor(targets, device=device)] = self.data[torch.tensor(sources, device=device)]
+
+    def grow(self, pages: int) -> None:
+        """Make room for ``pages`` pages, keeping what is there."""
+        missing = pages - self.pages
+        if missing <= 0:
+            return
+        try:
+            data = torch.zeros(pages, *self._shape, dtype=self.data.dtype, device=self.data.device)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ModelError(
+                f"no memory for {pages} pages of keys and values ({pages * self.page_bytes / 2**30:.2f} GiB; "
+                f"{self.used} are in use): sample fewer sequences side by side (max_slots), or fewer new tokens"
+            ) from error
+        data[: self.pages] = self.data
+        self._free[:0] = range(pages - 1, self.pages - 1, -1)
+        self._references += [0] * missing
+        self.data = data
+        self.version += 1

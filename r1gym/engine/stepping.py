@@ -1,0 +1,93 @@
+"""Runs the decoding step for a number of slots: directly, or some steps at a time as a captured CUDA graph.
+
+One graph a slot count serves all lengths, because positions and page tables are read on the device. Graphs hold
+addresses: when a tensor has moved or the sampling is another, they are captured again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from r1gym.engine.pages import PagePool
+from r1gym.engine.race import race
+from r1gym.engine.slots import COUNT, POSITION, SEED, TOKEN, Slots
+from r1gym.types import Sampling
+
+if TYPE_CHECKING:
+    from r1gym.engine.engine import Forward
+
+__all__ = ["Stepper"]
+
+STEPS = 8
+"""Tokens a graph draws; between graphs the host looks which slots are done."""
+
+
+class Stepper:
+    """Moves the first slots on by some tokens."""
+
+    def __init__(self, forward: Forward, slots: Slots, pool: PagePool, stop_ids: Sequence[int], captured: bool) -> None:
+        self.forward, self.slots, self.pool, self.captured = forward, slots, pool, captured
+        self.stops = torch.tensor(sorted(set(stop_ids)), dtype=torch.long, device=slots.device)
+        self.sizes = [1]
+        while self.sizes[-1] < slots.size:
+            self.sizes.append(min(self.sizes[-1] * 2, slots.size))
+        self.steps = STEPS if captured else 1
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._key: object = None
+        self._memory: Any = None
+
+    def size_for(self, count: int) -> int:
+        """The smallest slot count that holds ``count`` sequences."""
+        return next(size for size in self.sizes if size >= count)
+
+    def run(self, count: int, sampling: Sampling) -> None:
+        """Draw the next tokens of the first ``count`` slots."""
+        if not self.captured:
+            self._step(count, sampling)
+            return
+        key = (sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p)
+        current = (key, self.slots.version, self.pool.version)
+        if current != self._key:
+            self.drop()
+            self._key = current
+        if count not in self._graphs:
+            self._graphs[count] = self._capture(count, sampling)
+        self._graphs[count].replay()
+
+    def drop(self) -> None:
+        """Forget all graphs, and with the last one their memory."""
+        self._graphs.clear()
+        self._memory = None
+
+    def _step(self, count: int, sampling: Sampling) -> None:
+        state = self.slots.state[:, :count]
+        tables = self.slots.tables[:count]
+        logits_SV = self.forward.decode(state[TOKEN], state[POSITION], tables, self.pool)
+        if self.captured:
+            from r1gym.engine.drawing import draw_and_advance
+
+            draw_and_advance(logits_SV, self.slots, self.stops, sampling)
+        else:
+            drawn = race(logits_SV, state[SEED], state[COUNT], sampling)
+            self.slots.advance(*drawn, self.stops)
+
+    def _capture(self, count: int, sampling: Sampling) -> torch.cuda.CUDAGraph:
+        """Capture STEPS steps. The warm-up must not move anybody on, so it runs while all slots are free."""
+        state, tables = self.slots.state.clone(), self.slots.tables.clone()
+        self.slots.clear()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self._step(count, sampling)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._memory):
+            for _ in range(STEPS):
+                self._step(count, sampling)
+        self._memory = self._memory or graph.pool()
+        self.slots.state.copy_(state)
+        self.slots.tables.copy_(tables)
+        return graph
