@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from r1gym.engine.packing import packed_size
 from r1gym.errors import ModelError
 from r1gym.types import Episode, Outcome
 
@@ -87,9 +88,16 @@ class Batch:
         for rows in torch.randperm(self.rows, generator=generator).tensor_split(count):
             yield self.take(rows)
 
-    def micro_batches(self, token_budget: int) -> Iterator[Batch]:
-        """Parts of at most ``token_budget`` tokens, padding included (but always a whole row), by length."""
+    def micro_batches(self, token_budget: int, shared: bool = False) -> Iterator[Batch]:
+        """Parts of at most ``token_budget`` tokens, padding included (but always a whole row), by length.
+
+        With ``shared`` the policy packs rows and reads a prompt once: rows of one prompt stay together, and prompts
+        and completions count without padding.
+        """
         if self.rows == 0:  # a process whose groups all were silent
+            return
+        if shared:
+            yield from self._packed_batches(token_budget)
             return
         lengths_B = self.mask_BT.shape[1] - self.mask_BT.flip(1).int().argmax(dim=1)
         order = lengths_B.argsort(descending=True, stable=True)
@@ -98,6 +106,24 @@ class Batch:
             size = max(token_budget // int(lengths_B[order[start]]), 1)
             yield self.take(order[start : start + size])
             start += size
+
+    def _packed_batches(self, token_budget: int) -> Iterator[Batch]:
+        sizes = packed_size(self.token_ids_BT, self.mask_BT)
+        prompts = {name: length for name, length, _ in sizes}
+        total = sum(size for _, _, size in sizes) + sum(prompts.values())
+        even = -(-total // max(-(-total // token_budget), 1))  # parts of like size need the least memory
+        part: list[int] = []
+        used = 0
+        for row in sorted(range(self.rows), key=lambda row: sizes[row][0]):
+            name, length, size = sizes[row]
+            cost = size if part and sizes[part[-1]][0] == name else size + length
+            if part and (used + cost > token_budget or used >= even):
+                yield self.take(torch.tensor(part))
+                part, used, cost = [], 0, size + length
+            part.append(row)
+            used += cost
+        if part:
+            yield self.take(torch.tensor(part))
 
 
 def _tokens(episode: Episode) -> tuple[int, ...]:

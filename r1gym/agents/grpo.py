@@ -22,7 +22,7 @@ from r1gym.agents.batch import Batch, rewards
 from r1gym.agents.grpo_config import TINY, GRPOConfig, preset_of
 from r1gym.agents.interrupt import Interrupt
 from r1gym.agents.losses import LOSSES, LossInputs, clipped_share, k3
-from r1gym.agents.optim import learning_rate, set_learning_rate
+from r1gym.agents.optim import learning_rate, make_optimizer, set_learning_rate
 from r1gym.agents.setup import check_run, make_env, make_held_out, make_policy, open_folder
 from r1gym.config import parse, run_command
 from r1gym.errors import NumericalError
@@ -78,7 +78,7 @@ def train(
     check_run(config, policy, env, accelerator.num_processes)
     folder = folder or open_folder(config, accelerator)
     reference = policy.frozen() if config.beta > 0 else None
-    optimizer = accelerator.prepare(torch.optim.AdamW(policy.parameters(), config.lr, (0.9, 0.99), weight_decay=0.0))
+    optimizer = accelerator.prepare(make_optimizer(policy.parameters(), config.lr))
     sampling = Sampling(temperature=config.temperature, max_new_tokens=config.max_new_tokens)
     first = checkpoint.resume(folder, STAGE, policy, optimizer)
     screen = screen or make_screen(quiet=not accelerator.is_main_process)
@@ -143,7 +143,7 @@ def learn(
     if rows == 0:
         return
     optimizer.zero_grad()
-    for micro in minibatch.micro_batches(config.micro_batch_tokens):
+    for micro in minibatch.micro_batches(config.micro_batch_tokens, getattr(policy, "packs", False)):
         logprobs_BT = policy.logprobs(micro.token_ids_BT, micro.mask_BT, config.temperature)
         ref_logprobs_BT = None
         if reference is not None:
@@ -163,11 +163,11 @@ def learn(
             ref_logprobs_BT=ref_logprobs_BT,
         )
         loss = LOSSES[config.loss](inputs)
-        if not bool(torch.isfinite(loss)):
+        accelerator.backward(loss)
+        if not bool(torch.isfinite(loss)):  # looked at here, where a GPU has work while it answers
             raise NumericalError(
                 f"the loss of step {step} is {loss.item()}: lower --lr (now {config.lr:g}) and run again"
             )
-        accelerator.backward(loss)
         kl = k3(logprobs_BT.detach(), ref_logprobs_BT)[inputs.mask_BT].sum() if ref_logprobs_BT is not None else 0.0
         figures.add(inputs, float(loss.detach()), float(clipped_share(inputs)), float(kl), micro.token_ids_BT.numel())
     sum_over_processes(accelerator, policy.parameters())

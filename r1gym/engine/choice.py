@@ -1,0 +1,84 @@
+"""Picks the way to sample from a model: captured kernels, its own forward over pages, the CPU sampler, or generate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from r1gym.engine.compact import CompactForward
+from r1gym.engine.decoding import KernelForward, kernel_attention, no_kernels
+from r1gym.engine.engine import Engine
+from r1gym.engine.fused import FusedModel, not_compact
+from r1gym.engine.general import GeneralForward
+from r1gym.engine.generate import generate
+from r1gym.engine.sampler import Request, Sample, Sampler, unsupported
+from r1gym.errors import ModelError
+from r1gym.types import Sampling
+
+__all__ = ["Drawer", "choose"]
+
+log = logging.getLogger(__name__)
+
+
+class Drawer:
+    """Draws requests by one of the ways; ``name`` says which, ``reason`` why not by a faster one."""
+
+    def __init__(self, name: str, reason: str, engine: Any) -> None:
+        self.name, self.reason, self._engine = name, reason, engine
+
+    def run(self, requests: Sequence[Request], sampling: Sampling) -> list[Sample]:
+        """Draw every request; the results stand in the order of ``requests``."""
+        samples: list[Sample] = self._engine.run(requests, sampling)
+        return samples
+
+    @property
+    def stale(self) -> bool:
+        """The model has changed under the sampler."""
+        return isinstance(self._engine, Engine) and self._engine.forward.stale
+
+    @property
+    def packed_weights(self) -> FusedModel | None:
+        """The fused weights, where training can run on them (16-bit weights on a GPU)."""
+        forward = self._engine.forward if isinstance(self._engine, Engine) else None
+        if isinstance(forward, CompactForward) and forward.weights.embed.element_size() == 2:
+            return forward.weights
+        return None
+
+
+class _Generate:
+    def __init__(self, model: Any, stop_ids: Sequence[int]) -> None:
+        self.model, self.stop_ids = model, stop_ids
+
+    def run(self, requests: Sequence[Request], sampling: Sampling) -> list[Sample]:
+        return generate(self.model, requests, sampling, self.stop_ids)
+
+
+def choose(model: Any, stop_ids: Sequence[int], max_slots: int) -> Drawer:
+    """The fastest way that this model and its device allow; slower ones are logged with the reason."""
+    why = unsupported(model)
+    if why:
+        log.warning("sampling falls back to model.generate, which is slower: %s", why)
+        return Drawer("generate", why, _Generate(model, stop_ids))
+    device: torch.device = model.device
+    why = no_kernels(device)
+    if why:
+        if device.type != "cpu":
+            log.warning("sampling runs without captured graphs, which is slower: %s", why)
+        return Drawer("sampler", why, Sampler(model, stop_ids, max_slots))
+    why = not_compact(model) or _odd_width(model)
+    try:
+        forward = GeneralForward(model, kernel_attention) if why else KernelForward(model)
+    except ModelError as error:
+        log.warning("sampling runs without captured graphs, which is slower: %s", error)
+        return Drawer("sampler", str(error), Sampler(model, stop_ids, max_slots))
+    if why:
+        log.info("sampling runs through the model's own forward: %s", why)
+    return Drawer("general" if why else "compact", why, Engine(forward, stop_ids, max_slots, captured=True))
+
+
+def _odd_width(model: Any) -> str:
+    width = model.model.layers[0].self_attn.head_dim
+    return "" if width >= 32 and width & (width - 1) == 0 else f"its heads are {width} wide, not a power of two from 32"
