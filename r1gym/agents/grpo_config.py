@@ -74,8 +74,8 @@ class GRPOConfig:
     micro_batch_tokens: int = 8192
     """Tokens of one forward and backward pass; lower it where memory runs out."""
     dtype: str = "float32"
-    """Type of a loaded model's weights: float32, bfloat16 or float16. The optimizer works on these very weights, and
-    bfloat16 loses a step smaller than 1/256 of a weight: with small learning rates learn in float32."""
+    """Type of a loaded model's weights: float32, bfloat16 or float16. The optimizer keeps float32 masters of 16-bit
+    weights, so that small steps are not lost."""
     threads: int = 0
     """Torch threads; 0 leaves torch's own choice (one is fastest for a tiny model)."""
     seed: int = 0
