@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from r1gym.verifiers.marks import BOXES, MAX_ANSWER, Mark, find_marks, is_placeholder
+from r1gym.verifiers.marks import BOXES, CONTEXT, MAX_ANSWER, Mark, find_marks, is_placeholder
+from r1gym.verifiers.retractions import other_values, taken_back
 
 __all__ = ["MODES", "Extraction", "extract", "quick"]
 
@@ -79,7 +80,9 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
 _TAG = re.compile(r"</?(?:think|answer)|<\||<(?:start|end)_of|</s>|<｜|begin_of_thought")
 _QUICK = re.compile(r"\\boxed\{([^{}]{0,160}\d[^{}]{0,160})\}")
 _SUSPECT = re.compile(
-    r"not|n't|never|than|instead|\\ne|≠|e\.?g(?![a-z])|example|instance|such as|like (?:this|so)", re.IGNORECASE
+    r"not|n['’]t|never|than|instead|\\ne|≠|e\.?g(?![a-z])|example|instance|such as|like (?:this|so)|nobody|no one|wrong"
+    r"|incorrect|false|mistake|error|rule|different|unlike|suppose|[-−]\Z",
+    re.IGNORECASE,
 )
 _SETTLED = re.compile(r"[\s$.*)\]}]*\Z")
 
@@ -93,7 +96,7 @@ def quick(text: str) -> tuple[str, int, int] | None:
     if start < 0 or len(text) > MAX_TEXT or text.count("box") != 1 or ("<" in text and _TAG.search(text)):
         return None
     match = _QUICK.match(text, start)
-    if match is None or not _SETTLED.match(text, match.end()) or _SUSPECT.search(text, max(0, start - 24), start):
+    if match is None or not _SETTLED.match(text, match.end()) or _SUSPECT.search(text, max(0, start - CONTEXT), start):
         return None
     return match.group(1).strip(), start, match.end()
 
@@ -140,10 +143,21 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
         first -= 1
         if _squeeze(contents[first]) not in {_squeeze(part) for part in parts}:
             parts.insert(0, contents[first])
-    parts += _afterthoughts(text, last.end, high)
+    tail = text[last.end : high]
+    if taken_back(tail):
+        return _none("negated", "the text after the last answer form takes it back")
+    if tail.startswith(("%", "\\%")) and last.rule == "boxed":
+        parts[-1] += "\\%"
+    parts += other_values(tail)
+    closing = _final_line(text, last.end, high)
+    if closing is not None and _VALUE.match(closing.parts[0]):
+        parts += [part for part in closing.parts if not any(command in part for command in BOXES)]
     if max(map(len, parts)) > MAX_ANSWER:
         return _none("too_long", f"the final answer is longer than {MAX_ANSWER} characters")
     return Extraction(tuple(parts), last.start, last.end, last.rule)
+
+
+_VALUE = re.compile(r"\$[^$]+\$\Z|[$\\([]*[-+]?[\d\\]|[a-zA-Z] ?= ?[-\d\\]")
 
 
 def _squeeze(content: str) -> str:
@@ -174,38 +188,14 @@ def _inner(mark: Mark, mode: str) -> str:
     return content.strip()
 
 
-_AFTERTHOUGHT = re.compile(
-    r"[\s$*)\]}.,;:]{0,8}\(?(?:or|maybe|perhaps|possibly)\b[\s,:]*"
-    r"(?:(?:maybe|perhaps|possibly|even|it|could|might|is|be)\b[\s,:]*){0,4}"
-    r"(\$?[-+(]?(?:\d|\\[a-z])[^\s,;?!]{0,40})(?=\s*(?:[.,;:?!)$]|\Z|\n)|\s+(?:as|for|if|depending|also|too|instead)\b)",
-    re.IGNORECASE,
-)
-_LATER_ANSWER = re.compile(
-    r"answer (?:is|would be|should be|must be)(?: actually| instead| then)?[\s:*]*([$\\(\[]*-?[\d\\][^\n]{0,80})",
-    re.IGNORECASE,
-)
-_VALUE_END = re.compile(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z")
-
-
-def _afterthoughts(text: str, start: int, high: int) -> list[str]:
-    """Other values that the text right after the last form offers ("or maybe 8"): they are part of the answer."""
-    tail = text[start : min(high, start + 400)]
-    if not tail.strip(" \n$.*)]}"):
-        return []
-    found = []
-    hedge = _AFTERTHOUGHT.match(tail)
-    if hedge:
-        found.append(hedge.group(1))
-    later = _LATER_ANSWER.search(tail)
-    if later and "\\boxed" not in later.group(1):
-        found.append(later.group(1))
-    return [_VALUE_END.split(value, maxsplit=1)[0].strip(" $*?!") for value in found]
-
-
 _PHRASE = re.compile(
     r"[\s#*_>]*(?:(?:so|thus|hence|therefore|then|and so)[\s,:]*)?(?:the\s+|my\s+|our\s+)?(?:final\s+|correct\s+)?"
     r"answer(?:\s+to\s+(?:the|this)\s+(?:problem|question))?[\s*_]*(?:is(?![\w])|:|=|would be)[\s*_:]*"
-    r"(?:the\s+(?:final\s+)?answer\s+is(?![\w])[\s:]*)?",
+    r"(?:the\s+(?:final\s+)?answer\s+is(?![\w])[\s:]*)?"
+    # The same in Chinese, Japanese, Spanish, French, German, Italian, Portuguese and Russian.
+    r"|[\s#*_>]*(?:(?:所以|因此|故|于是)[，,、]?\s*)?(?:最终|最後の|最终的)?(?:答案|答え)[\s*_]*(?:应该是|是|为|為|は|[：:])[\s*_:：]*"
+    r"|[\s#*_>]*(?:la\s+|die\s+|a\s+)?(?:respuesta|réponse|antwort|risposta|resposta|ответ)(?:\s+finale?)?[\s*_]*"
+    r"(?::|(?:es|est|ist|è|é)(?!\w))[\s*_:]*",
     re.IGNORECASE,
 )
 _PHRASE_INSIDE = re.compile(r"\b(?:the|my|our)\s+(?:final\s+|correct\s+)?answer\s+is(?![\w])[\s*_:]*", re.IGNORECASE)
@@ -256,7 +246,7 @@ def _stated(body: str, window: int, at: int, rule: str) -> Extraction | None:
         at = filler.end()
     content = _HOPE.sub("", body[at:])
     if rule == "phrase":
-        ending = re.search(r"[.!?](?:\s|\Z)", content)
+        ending = re.search(r"[.!?](?:\s|\Z)|。", content)
         if ending is not None:
             content = content[: ending.start()]
     value = content.strip(" \t\n*_`")

@@ -138,11 +138,20 @@ class FactorParser(ExpressionParser):
             return Node("const", ("e",))
         if name == "i":
             return Node("const", ("i",))
-        if name[0] in _APPLIED and self.peek().kind == "(" and not self.peek().spaced and name not in self.letters:
+        if (
+            (name[0] in _APPLIED or self._defines())
+            and self.peek().kind == "("
+            and not self.peek().spaced
+            and name not in self.letters
+        ):
             argument = self.container()
             arguments = argument.args[2] if argument.op == "seq" else (argument,)
             return Node("fn", (f"{name}()", *arguments))
         return Node("var", (name,))
+
+    def _defines(self) -> bool:
+        """Whether ``(x) =`` follows: the letter before it is a function that an equation defines."""
+        return [self.peek(ahead).kind for ahead in range(4)] == ["(", "var", ")", "="]
 
     def _subscript(self) -> str:
         if not self.skip("{"):
@@ -238,7 +247,7 @@ def _product(word: str) -> Node:
 
 def _repeating_value(whole: str, decimals: str, digits: str) -> Node:
     """``whole.decimals`` followed by ``digits`` for ever."""
-    if not digits.isdigit() or len(digits) > 60:
+    if not (digits.isdigit() and (whole + decimals).isdigit()) or len(digits) > 60:
         raise Refused("grammar", "a bar over something that is not digits")
     lead = Fraction(int(whole + decimals), 10 ** len(decimals))
     tail = Fraction(int(digits), (10 ** len(digits) - 1) * 10 ** len(decimals))

@@ -336,9 +336,16 @@ def _settled(terms: Terms, primes: set[str]) -> Terms:
 def key(value: Value) -> str:
     """A text that is equal for equal canonical forms."""
     if not isinstance(value, Form):
-        return str(value)
+        return _written(value)
     text = _terms_key(value.terms)
     return text if value.under is None else f"({text})/({_terms_key(value.under)})"
+
+
+def _written(number: int | Fraction) -> str:
+    """``number`` in digits; Python itself writes no integer of more than 4,300 of them."""
+    if max(number.numerator.bit_length(), number.denominator.bit_length()) > 14_000:
+        raise Refused("over_budget", "a number too long to write inside another")
+    return str(number)
 
 
 def _terms_key(terms: Terms) -> str:

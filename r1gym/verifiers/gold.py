@@ -154,7 +154,7 @@ def read_gold(reference: object, kind: str = "auto") -> Gold:
         return Gold(source, "choice", letters=letters, words=prose.words(source))
     if kind == "choice":
         raise ReferenceRefusedError(f"expected the letter of a choice, got {reference!r}")
-    if kind == "text" or (kind == "auto" and _is_text(source)):
+    if kind == "text" or (kind == "auto" and (_is_text(source) or prose.is_clock(source))):
         return Gold(source, "text", words=prose.words(source))
     return _read_item(source, reference, kind)
 

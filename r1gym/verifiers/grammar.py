@@ -204,6 +204,8 @@ class ExpressionParser(ABC):
         if node.op != "num" or node.args[1] is not None:
             raise Refused("grammar", "a subscript that is not a base")
         digits = self.tokens[self.at - 1].value
+        if not digits.isdigit():
+            raise Refused("grammar", "a base under something that is not a numeral")
         self.take("_")
         if self.peek().kind == "{":
             self.at += 1

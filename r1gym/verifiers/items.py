@@ -79,6 +79,8 @@ def _value(node: Node) -> Item:
 
 
 def _sets(node: Node) -> Item:
+    if node.op == "in" and node.args[1].op == "set":
+        return compile_answer(node.args[1])
     reals = real_set(node)
     if node.op == "seq":
         return Item("seq", node, tuple(map(compile_answer, node.args[2])), tag=node.args[0] + node.args[1], reals=reals)

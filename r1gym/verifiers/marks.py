@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["BOXES", "MAX_ANSWER", "MAX_MARKS", "Mark", "find_marks", "is_placeholder"]
+__all__ = ["BOXES", "CONTEXT", "MAX_ANSWER", "MAX_MARKS", "Mark", "find_marks", "is_placeholder"]
 
 MAX_ANSWER = 2_000
 """Characters of the longest answer that is read."""
@@ -137,7 +137,18 @@ _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|textit|mbox|ldots|dots|cdots|qua
 _EXAMPLE = re.compile(
     r"(?:\be\.?g\.?|\bfor example|\bfor instance|\bsuch as|\blike this|\blike so)[\s,:`'\"$*]*\Z", re.IGNORECASE
 )
-_NEGATION = re.compile(r"(?:\bnot|n't be|\bnever|\brather than|\binstead of|\\neq?|≠)[\s:`'\"$*]*\Z", re.IGNORECASE)
+_NEGATION = re.compile(
+    r"(?:\b(?:not|cannot|never|nobody|no one|wrong|incorrect|false|mistakes?|errors?|rule out|ruled out"
+    r"|different from|unlike|rather than|instead of|other than|suppose)\b|n['’]t\b|\\neq?\b|≠)"
+    r"(?:\s+(?:an?|the|that|this|it|is|was|were|be|equals?|to|gives?|gave"
+    r"|would|could|say|final|answer|value|result)\b){0,5}"
+    r"[\s:`'\"$*]*\Z"
+    # A sign before the box belongs to the answer, which the box alone does not state; "- \boxed" is a list's bullet.
+    r"|[=$({,\d]\s*[-−]\Z",
+    re.IGNORECASE,
+)
+CONTEXT = 64
+"""Characters before an answer form that may deny it."""
 
 
 def _judge_context(text: str, low: int, mark: Mark) -> Mark:
@@ -148,7 +159,7 @@ def _judge_context(text: str, low: int, mark: Mark) -> Mark:
     short = len(content) <= 60
     if short and _PLACEHOLDER.fullmatch(_WRAPPER.sub(" ", content) if "\\" in content else content):
         return Mark(mark.start, mark.end, "", mark.rule, "placeholder")
-    before = text[max(low, mark.start - 24) : mark.start]
+    before = text[max(low, mark.start - CONTEXT) : mark.start]
     if _EXAMPLE.search(before):
         return Mark(mark.start, mark.end, "", mark.rule, "placeholder")
     if _NEGATION.search(before):

@@ -54,7 +54,8 @@ class MathGrader:
         except WorkerUnavailableError as error:
             return Verdict.ungradable(f"worker_unavailable: {error}")
         except Exception as error:
-            return Verdict.ungradable(f"grader_error: {type(error).__name__}: {error!s:.200}")
+            # The gold has passed its own grader: what fails now is of the answer's making, and never masked.
+            return Verdict.wrong("", f"grader_error: {type(error).__name__}: {error!s:.200}")
 
     def _plain_verdict(self, answer: str, start: int, end: int) -> Verdict:
         if self.integer is not None and _INTEGER.fullmatch(answer):

@@ -12,7 +12,7 @@ RULES: dict[str, str] = {
     "unclosed_answer": "the answer's form is opened and never closed",
     "placeholder": "the only answer form is empty, a placeholder or an example",
     "spray": "too many different final answers",
-    "negated": "the last answer form says what the answer is not",
+    "negated": "the text around the last answer form denies it or takes it back",
     "too_long": "the answer is longer than any answer that is read",
     # why an answer could not be read
     "unknown_token": "the answer holds something outside the closed token table",
@@ -43,7 +43,7 @@ RULES: dict[str, str] = {
     "share": "the share of the thought that is in the target language",
     "reference_refused": "the gold itself is refused",
     "worker_unavailable": "the symbolic workers cannot be started",
-    "grader_error": "the grader itself failed",
+    "grader_error": "the grader itself failed on the answer",
 }
 """Rule → what it means. ``Verdict.reason`` is ``"rule: text"`` with a rule of this table."""
 

@@ -49,6 +49,9 @@ def _labelled_list(gold: Item, answer: Item) -> tuple[Item, str]:
     if gold.kind == "seq" and names == sorted(set(names)):
         # x = 1, y = 2 names the coordinates in their usual order.
         return stripped._replace(kind="seq", tag="()"), ""
+    if gold.kind in ("list", "set") and len({name.partition("_")[0] for name in names}) == 1 and "_" in names[0]:
+        # x_1 = 2, x_2 = -3 numbers the solutions of one equation.
+        return stripped, ""
     return answer, "values of different things"
 
 
@@ -56,6 +59,10 @@ def _stated(answer: Item) -> tuple[Item, str]:
     operators = answer.tag.split()
     members = list(answer.parts)
     if "approx" in operators:
+        if any(
+            not _near(members[operators.index("approx")], other) for other in members[operators.index("approx") + 1 :]
+        ):
+            return answer, "an approximation that is not near"
         members = members[: operators.index("approx") + 1]
         operators = operators[: len(members) - 1]
     if any(operator != "=" for operator in operators):
@@ -75,6 +82,36 @@ def _stated(answer: Item) -> tuple[Item, str]:
         if problem:
             return answer, problem
     return last, ""
+
+
+def _near(exact: Item, rough: Item) -> bool:
+    """Whether ``rough`` is ``exact`` rounded or cut to the digits that it shows; true where either has no number."""
+    if exact.kind != "value" or rough.kind != "value":
+        return False
+    if exact.value is None or rough.value is None:
+        return True
+    one, other = approximate(exact.value), approximate(rough.value)
+    if one is None or other is None:
+        return True
+    percent = False
+    if exact.unit is not None and rough.unit is not None and exact.unit.dimension == rough.unit.dimension:
+        other *= float(rough.unit.factor / exact.unit.factor)
+    elif rough.unit is not None and rough.unit.dimension == (("percent", 1),):
+        other /= 100
+        percent = True
+    node = rough.node
+    while node.op in ("neg", "quantity", "pct", "deg"):
+        node = node.args[0]
+    decimals = node.args[1] if node.op == "num" else None
+    slack = (
+        10.0 ** -int(decimals) * (0.01 if percent else 1)
+        if decimals is not None
+        else 0.5
+        if node.op == "num"
+        else 0.01 * abs(one)
+    )
+    cut = abs(other) <= abs(one)
+    return abs(one - other) <= (slack if cut or decimals is None else slack / 2) * 1.000001
 
 
 def _disagrees(member: Item, last: Item, named: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["choices", "is_prose", "same_choice", "words"]
+__all__ = ["choices", "is_clock", "is_prose", "same_choice", "words"]
 
 _WRAP = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|mbox|hbox|mathrm|mathbf|mathit|operatorname|emph|boxed|fbox)\s*(?=\{)"
@@ -17,6 +17,7 @@ _OTHER_CHOICE = re.compile(
     r"\s*[-+*/=^<>,;&|]|.*(?:\b(?:or|and|not|but)\b|(?<![A-Za-z\\])[A-Z](?![A-Za-z]))", re.DOTALL
 )
 _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d{1,2}):(\d\d)\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 _PROSE = re.compile(r"[A-Za-z][A-Za-z'’-]*(?:[ ,]+[A-Za-z0-9][A-Za-z0-9'’-]*)*\.?")
 
 
@@ -31,6 +32,9 @@ def _unwrapped(text: str) -> str:
 def words(text: str) -> str:
     """The words of ``text`` in one spelling; labels of capital letters alone (ACF) keep their case."""
     plain = _ARTICLE.sub("", _unwrapped(text), count=1)
+    clock = _CLOCK.fullmatch(plain)
+    if clock is not None:
+        return f"{int(clock.group(1))}:{clock.group(2)} {clock.group(3).lower()}m"
     if plain.isalpha() and plain.isupper() and len(plain) <= 3:
         return plain
     return " ".join(plain.casefold().replace("-", " ").replace(",", " ").split())
@@ -52,6 +56,11 @@ def same_choice(gold: tuple[str, ...], text: str) -> bool:
         # What the choice says may follow its letter; a second letter or a connective is a hedge.
         return not _OTHER_CHOICE.match(match.group(3))
     return choices(text) == gold
+
+
+def is_clock(text: str) -> bool:
+    """Whether ``text`` is a time of day with its half: 3:30 p.m."""
+    return _CLOCK.fullmatch(_unwrapped(text)) is not None
 
 
 def is_prose(text: str) -> bool:

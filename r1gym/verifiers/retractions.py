@@ -1,0 +1,87 @@
+"""What the text after the last answer form does to it: takes it back, or offers another value."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["other_values", "taken_back"]
+
+_REACH = 400
+"""Characters after the answer form in which a retraction still belongs to it."""
+
+_IDLE = " \n$.*)]}"
+"""What may stand after an answer form and says nothing."""
+
+_DENIAL = re.compile(
+    r"\b(?:this|that|it|(?:my|the|this|that)(?: final| previous| above)? (?:answer|result|value)|which)"
+    r"(?:['’]s| is| was| seems| looks| must be| may be| might be| could be)(?: \w+)?"
+    r" (?:wrong|incorrect|mistaken|false|an? (?:mistake|error)"
+    r"|not (?:right|correct|true|the (?:right|correct) answer))\b"
+    r"|\b(?:this|that|it|answer|result) (?:isn['’]t|is not|wasn['’]t|can['’]t be|cannot be) (?:right|correct|true)\b"
+    r"|\bI(?: have|['’]ve)?(?: \w+)? (?:made (?:an?|some) (?:\w+ )?(?:mistake|error)|was wrong|messed up)\b"
+    r"|\b(?:just|only|merely) a (?:\w+ )?guess\b|\bI (?:do not|don['’]t) (?:really )?know\b",
+    re.IGNORECASE,
+)
+_DOUBTED = re.compile(r"[$*)\]}\\]{0,6}\?")
+_MATHS = r"\$(?:\\\$|[^$\n]){1,80}\$"
+_VALUE = rf"({_MATHS}|\$?\s*(?:[a-zA-Z] ?= ?)?[-+(\[|<>]{{0,3}}(?:\d|\\[a-z{{])[^\s,;?!]{{0,40}})"
+_VALUE += r"(?=\s*(?:[.,;:?!)$]|\Z|\n)|\s+(?:as|for|if|depending|also|too|instead)\b)"
+_BESIDE = re.compile(
+    r"[\s$*)\]}.,;:]{0,8}\(?(?:or|maybe|perhaps|possibly)\b[\s,:]*"
+    r"(?:(?:maybe|perhaps|possibly|even|it|could|might|is|be)\b[\s,:]*){0,4}" + _VALUE,
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(
+    r"\b(?:wait|actually|correction|corrected|scratch that|on (?:second thought|reflection)|oops|edit|update|sorry"
+    r"|rather|alternatively|otherwise|if not|instead|no|(?:should|must|could|might|may)(?: \w+)? (?:be|have been)"
+    r"|(?:correct|right|real|true|actual)(?: final)? (?:answer|value|result)|result is)\b[\s,:.…*—–]{0,6}"
+    r"(?:(?:the|then|my|final|correct|right|real|true|answer|value|result|it|is|['’]s|its|that|this|should|be|would|could|might"
+    r"|must|may|have|been|actually|instead|no|wait|hmm|so|to|maybe|perhaps|i|mean|meant|make|equals?)(?![a-z])[\s,:.…*—–]{0,6})"
+    r"{0,9}" + _VALUE,
+    re.IGNORECASE,
+)
+_LATER_ANSWER = re.compile(
+    r"answer (?:is|would be|should be|must be)(?: actually| instead| then)?[\s:*]*"
+    rf"({_MATHS}(?=[\s*]*(?:[.,;:!?)]|\n|\Z))|[$\\(\[]*-?[\d\\][^\n]{{0,80}})",
+    re.IGNORECASE,
+)
+_LISTED = re.compile(
+    r"[ $*)\]}]{0,6}(?:\.?[ $]{1,4})?[,;/|&({]?[ $({]{0,4}"
+    r"([-+]?(?:\d[\d.,/]{0,20}?|\\d?frac\{\d+\}\{\d+\}))[$}) ]{0,4}"
+    r"(?:[.;,]\s*)?(?:\Z|\n)"
+)
+_GLUED = re.compile(
+    r"(\d[^\s$]{0,20}|\{[^}\s][^\n]{0,20}|[./]\d[^\s$]{0,20}"
+    r"|_\{?\w{1,4}|\^\{?[-+\dA-Za-z][^\s$]{0,20}|!(?=\$))"
+)
+_VALUE_END = re.compile(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z")
+
+
+def taken_back(tail: str) -> bool:
+    """Whether the text right after an answer form denies it, or puts a question mark to it."""
+    tail = tail[:_REACH]
+    if not tail.strip(_IDLE):
+        return False
+    return _DOUBTED.match(tail) is not None or _DENIAL.search(tail) is not None
+
+
+def other_values(tail: str) -> list[str]:
+    """Other values that the text right after an answer form offers ("or maybe 8", "no, 8"): part of the answer."""
+    tail = tail[:_REACH]
+    if not tail.strip(_IDLE):
+        return []
+    found = []
+    for pattern in (_GLUED, _LISTED, _BESIDE):
+        match = pattern.match(tail)
+        if match:
+            found.append(match.group(1))
+    for pattern in (_INSTEAD, _LATER_ANSWER):
+        match = pattern.search(tail)
+        if match and "\\boxed" not in match.group(1):
+            found.append(match.group(1))
+    return [
+        value.strip("$ ")
+        if value.startswith("$") and value.endswith("$")
+        else _VALUE_END.split(value, maxsplit=1)[0].strip(" $*?!\n")
+        for value in found
+    ]
