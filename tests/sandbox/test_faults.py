@@ -79,12 +79,13 @@ def test_a_parent_that_dies_leaves_nothing(backend: str, how: signal.Signals, op
     command = [sys.executable, "-c", CHILD, backend]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
         assert child.stdout is not None and child.stdout.readline() == "ready\n"
-        assert left_behind(backend) > before
+        assert left_behind(backend) - before
         child.send_signal(how)
         if how is signal.SIGINT:  # the thread that judges holds the interpreter's exit: end it for good
             time.sleep(0.5)
             child.kill()
-    wait_until(lambda: left_behind(backend) <= before, 6)
+    # The last of them goes when the machine gets to it: a busy one has taken more than 6 s.
+    wait_until(lambda: left_behind(backend) <= before, 60)
 
 
 def test_a_closed_sandbox_leaves_nothing(backend: str, open_backend: Opening) -> None:
