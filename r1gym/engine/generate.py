@@ -65,7 +65,9 @@ class _Drawing:
     def __call__(self, input_ids: torch.Tensor, logits_SV: torch.Tensor) -> torch.Tensor:
         noise_S = uniform(self.seeds_S, torch.full_like(self.seeds_S, len(self.logprobs)))
         sampling = self.sampling
-        tokens_S, logprobs_S = draw(logits_SV, noise_S, sampling.temperature, sampling.top_p, sampling.top_k)
+        tokens_S, logprobs_S = draw(
+            logits_SV, noise_S, sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p
+        )
         if not bool(torch.isfinite(logprobs_S).all()):
             raise NumericalError(
                 f"the model's logits are not finite at token {len(self.logprobs)} of a completion: lower the learning "

@@ -199,7 +199,9 @@ class _Slots:
 
     def draw(self, logits_SV: torch.Tensor, sampling: Sampling) -> None:
         noise_S = uniform(self.seeds_S, self.counts_S)
-        tokens_S, logprobs_S = draw(logits_SV, noise_S, sampling.temperature, sampling.top_p, sampling.top_k)
+        tokens_S, logprobs_S = draw(
+            logits_SV, noise_S, sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p
+        )
         bad_S = ~torch.isfinite(logprobs_S) & ~self.done_S
         if bool(bad_S.any()):
             slot = int(bad_S.nonzero()[0, 0])

@@ -32,7 +32,7 @@ def uniform(seeds_S: torch.Tensor, counters_S: torch.Tensor) -> torch.Tensor:
 
 
 def draw(
-    logits_SV: torch.Tensor, uniform_S: torch.Tensor, temperature: float, top_p: float, top_k: int
+    logits_SV: torch.Tensor, uniform_S: torch.Tensor, temperature: float, top_p: float, top_k: int, min_p: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw a token a slot by inverting the cumulative distribution.
 
@@ -42,21 +42,24 @@ def draw(
         temperature: Divides the logits; 0 takes the most probable token.
         top_p: Mass of the most probable tokens that is kept.
         top_k: Count of the most probable tokens that is kept (with all that tie with the last); 0 keeps all.
+        min_p: Tokens below this share of the most probable one's probability are dropped; 0 keeps all.
 
     Returns:
-        Token ids [S], and their log-probabilities [S] in nats at this temperature *before* top-p and top-k (at
+        Token ids [S], and their log-probabilities [S] in nats at this temperature *before* any token is dropped (at
         temperature 1 where greedy): what the trainer computes again. NaN where the logits hold NaN or +infinity.
     """
     logprobs_SV = torch.log_softmax(logits_SV.float() / (temperature or 1.0), dim=-1)
     if temperature == 0:
         tokens_S = logits_SV.argmax(dim=-1)
     else:
-        tokens_S = _invert(_keep(logprobs_SV.exp(), top_p, top_k), uniform_S)
+        tokens_S = _invert(_keep(logprobs_SV.exp(), top_p, top_k, min_p), uniform_S)
     return tokens_S, logprobs_SV.gather(1, tokens_S[:, None])[:, 0]
 
 
-def _keep(probs_SV: torch.Tensor, top_p: float, top_k: int) -> torch.Tensor:
+def _keep(probs_SV: torch.Tensor, top_p: float, top_k: int, min_p: float) -> torch.Tensor:
     """Zero all but the most probable tokens; the rest is not normalised again (``_invert`` scales)."""
+    if min_p:
+        probs_SV = probs_SV.masked_fill(probs_SV < min_p * probs_SV.amax(dim=-1, keepdim=True), 0.0)
     if top_k:
         kth_S1 = probs_SV.topk(min(top_k, probs_SV.shape[1]), dim=-1).values[:, -1:]
         probs_SV = probs_SV.masked_fill(probs_SV < kth_S1, 0.0)

@@ -54,7 +54,9 @@ class TabularPolicy:
         for prompt, row in zip(prompts, seeds, strict=True):
             logits_GC = self.logits_PC[prompt.token_ids[0]].detach().expand(group_size, -1)
             noise_G = uniform(torch.tensor(row), torch.zeros(group_size, dtype=torch.long))
-            tokens_G, logprobs_G = draw(logits_GC, noise_G, sampling.temperature, sampling.top_p, sampling.top_k)
+            tokens_G, logprobs_G = draw(
+                logits_GC, noise_G, sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p
+            )
             groups.append(
                 [
                     Completion((token,), (logprob,), self.candidates[token], "stop", self.version)

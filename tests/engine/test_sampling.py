@@ -122,3 +122,11 @@ def test_logits_that_are_no_numbers_show_as_nan(bad: float, temperature: float, 
     tokens, logprobs = draw(logits, torch.tensor([0.5, 0.5]).double(), temperature, top_p, top_k)
     assert math.isnan(float(logprobs[0])) and math.isfinite(float(logprobs[1]))
     assert int(tokens.min()) >= 0 and int(tokens.max()) <= 2
+
+
+def test_min_p_drops_what_is_far_below_the_most_probable() -> None:
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    # 0.4 x 0.5 = 0.2: the last two go, and 0.99 of the rest's mass of 0.8 falls on the second token
+    tokens, logprobs = draw(logits, torch.tensor([0.99]).double(), 1.0, 1.0, 0, 0.4)
+    assert tokens.tolist() == [1] and logprobs.item() == pytest.approx(math.log(0.3), abs=1e-6)
+    assert draw(logits, torch.tensor([0.99]).double(), 1.0, 1.0, 0, 0.0)[0].tolist() == [3]
