@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from r1gym.verifiers.marks import BOXES, CONTEXT, MAX_ANSWER, Mark, find_marks, is_placeholder
-from r1gym.verifiers.retractions import other_values, taken_back
+from r1gym.verifiers.retractions import is_idle, other_values, taken_back
 
 __all__ = ["MODES", "Extraction", "extract", "quick"]
 
@@ -144,14 +144,19 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
         if _squeeze(contents[first]) not in {_squeeze(part) for part in parts}:
             parts.insert(0, contents[first])
     tail = text[last.end : high]
-    if taken_back(tail):
-        return _none("negated", "the text after the last answer form takes it back")
-    if tail.startswith(("%", "\\%")) and last.rule == "boxed":
-        parts[-1] += "\\%"
-    parts += other_values(tail)
-    closing = _final_line(text, last.end, high)
-    if closing is not None and _VALUE.match(closing.parts[0]):
-        parts += [part for part in closing.parts if not any(command in part for command in BOXES)]
+    if not is_idle(tail):
+        if taken_back(tail):
+            return _none("negated", "the text after the last answer form takes it back")
+        if tail.startswith(("%", "\\%")) and last.rule == "boxed":
+            parts[-1] += "\\%"
+        parts += other_values(tail)
+        closing = (
+            _final_line(text, last.end, high)
+            if "nswer" in tail or "NSWER" in tail or "####" in tail or not tail.isascii()
+            else None
+        )
+        if closing is not None and _VALUE.match(closing.parts[0]):
+            parts += [part for part in closing.parts if not any(command in part for command in BOXES)]
     if max(map(len, parts)) > MAX_ANSWER:
         return _none("too_long", f"the final answer is longer than {MAX_ANSWER} characters")
     return Extraction(tuple(parts), last.start, last.end, last.rule)

@@ -55,6 +55,8 @@ def compile_answer(node: Node) -> Item:
         return Item("matrix", node, cells, tag=f"{len(node.args[0])}x{len(node.args[0][0])}")
     if op == "quantity":
         inner = compile_answer(node.args[0])
+        if inner.kind != "value" and node.args[1].dimension == (("percent", 1),):
+            raise Refused("kind", f"a percentage of a {inner.kind}")
         return inner._replace(unit=node.args[1]) if inner.kind == "value" else inner
     if op == "approx":
         return compile_answer(node.args[0])._replace(rounded=True)

@@ -118,7 +118,7 @@ class MathGrader:
             right = prose.same_choice(gold.letters, answer)
             return Ruling(right, "choice", "the same choice" if right else f"expected {', '.join(gold.letters)}")
         if gold.kind == "text":
-            right = prose.words(answer) == gold.words
+            right = prose.words(answer) == gold.words and answer[:1] not in "-!~"
             return Ruling(right, "text", "the same words" if right else f"expected the words {gold.words!r:.{_SHOWN}}")
         if gold.item is None:
             return self._symbolic(answer, None)

@@ -99,6 +99,8 @@ def probe(gold: Node, answer: Node) -> Probe:
     whole = any(node.op == "fn" and node.args[0] in ("factorial", "binom") and variables(node) for node in nodes)
     complex_ = any(node == Node("const", ("i",)) for node in nodes)
     points = _points(names, whole)
+    if names and not whole and any(_branches(node) for node in nodes):
+        points += _far_points(names, nodes)
     needed = _digits_needed(nodes)
     dear = sum(node.op in ("fn", "pow", "root") for node in nodes) * needed > _MOST_WORK
     for field in (_Doubles(),) if dear else (_Doubles(), _Digits(needed)):
@@ -146,6 +148,30 @@ def _points(names: list[str], whole: bool) -> list[dict[str, Fraction]]:
                     for place, value in enumerate(values)
                 ]
         points.append(dict(zip(names, values, strict=True)))
+    return points
+
+
+_WIDEST = 10**9
+_BRANCHING = frozenset(["abs", "ln", "floor", "ceil", "min", "max"])
+
+
+def _branches(node: Node) -> bool:
+    """Whether ``node`` follows another formula on the far side of some value: |x + 6| is x + 6 up to x = -6."""
+    if node.op == "fn":
+        return node.args[0] in _BRANCHING or str(node.args[0]).startswith("arc")
+    return node.op == "root" or (node.op == "pow" and node.args[1].op not in ("num", "neg"))
+
+
+def _far_points(names: list[str], nodes: list[Node]) -> list[dict[str, Fraction]]:
+    """Eight points farther out than the numbers of the expressions can move a branch, of all signs."""
+    reach = 2 + 2 * sum(abs(Fraction(node.args[0])) for node in nodes if node.op == "num" and bits(node.args[0]) < 64)
+    reach = min(reach, Fraction(_WIDEST))
+    draw = random.Random(20_240_301)
+    points = []
+    for index in range(8):
+        values = [reach * Fraction(draw.randrange(1_010, 2_500), 1_009) for _ in names]
+        signs = [-1 if (index >> (place % 3)) & 1 else 1 for place in range(len(names))]
+        points.append({name: sign * value for name, sign, value in zip(names, signs, values, strict=True)})
     return points
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["other_values", "taken_back"]
+__all__ = ["is_idle", "other_values", "taken_back"]
 
 _REACH = 400
 """Characters after the answer form in which a retraction still belongs to it."""
 
-_IDLE = " \n$.*)]}"
+_IDLE = re.compile(r"(?:[\s$.*)\]}]|\\[\])]|\\end\{[a-z]{1,12}\*?\})*\Z")
 """What may stand after an answer form and says nothing."""
 
 _DENIAL = re.compile(
@@ -57,19 +57,20 @@ _GLUED = re.compile(
 _VALUE_END = re.compile(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z")
 
 
+def is_idle(tail: str) -> bool:
+    """Whether the text after an answer form only closes what was open."""
+    return _IDLE.match(tail) is not None
+
+
 def taken_back(tail: str) -> bool:
     """Whether the text right after an answer form denies it, or puts a question mark to it."""
     tail = tail[:_REACH]
-    if not tail.strip(_IDLE):
-        return False
     return _DOUBTED.match(tail) is not None or _DENIAL.search(tail) is not None
 
 
 def other_values(tail: str) -> list[str]:
     """Other values that the text right after an answer form offers ("or maybe 8", "no, 8"): part of the answer."""
     tail = tail[:_REACH]
-    if not tail.strip(_IDLE):
-        return []
     found = []
     for pattern in (_GLUED, _LISTED, _BESIDE):
         match = pattern.match(tail)
