@@ -32,6 +32,8 @@ class Pool:
         self._leased: set[Slot] = set()
         self._changed = threading.Condition()
         self._pending = 0
+        self._ending = 0
+        """Slots that a thread is about to end; a closed pool waits for them."""
         self._closed = False
 
     def _take(self, memory_mb: int) -> Slot | None:
@@ -45,25 +47,40 @@ class Pool:
         return None
 
     def _start(self, memory_mb: int) -> Slot:
+        slot = None
         try:
             link = self.backend.start(memory_mb)
-            slot = Slot(link, memory_mb)
+            fresh = Slot(link, memory_mb)
             try:
-                slot.greet()
+                fresh.greet()
             except SandboxError:
                 link.close()
                 raise
+            slot = fresh
         finally:
             with self._changed:
                 self._pending -= 1
+                if slot is not None:
+                    self.started += 1
+                    if self._closed:
+                        self._ending += 1
+                    else:
+                        self._leased.add(slot)
                 self._changed.notify()
-        with self._changed:
-            self.started += 1
-            if not self._closed:
-                self._leased.add(slot)
-                return slot
-        slot.close()
-        raise SandboxError("the pool was closed")
+                late = slot is not None and slot not in self._leased
+        if late:
+            self._end(slot)
+            raise SandboxError("the pool was closed")
+        return slot
+
+    def _end(self, slot: Slot) -> None:
+        """Close a slot that was counted in ``_ending``."""
+        try:
+            slot.close()
+        finally:
+            with self._changed:
+                self._ending -= 1
+                self._changed.notify()
 
     def acquire(self, memory_mb: int, wait: bool = True) -> Slot | None:
         """A slot with room for ``memory_mb``; None where all are busy and ``wait`` is False.
@@ -99,9 +116,11 @@ class Pool:
             keep = keep and not self._closed
             if keep:
                 self._free.append(slot)
+            else:
+                self._ending += 1
             self._changed.notify()
         if not keep:
-            slot.close()
+            self._end(slot)
 
     @contextlib.contextmanager
     def lease(self, memory_mb: int) -> Iterator[Slot]:
@@ -116,6 +135,11 @@ class Pool:
         finally:
             self.release(slot)
 
+    @property
+    def _busy(self) -> bool:
+        """A slot is in use, being started, or being ended by another thread."""
+        return bool(self._leased or self._pending or self._ending)
+
     def close(self, wait_seconds: float = 5.0) -> None:
         """End every slot; those in use get ``wait_seconds`` to come back and are ended then."""
         with self._changed:
@@ -125,11 +149,11 @@ class Pool:
         for slot in free:
             slot.close()
         deadline = time.monotonic() + wait_seconds
-        while self._leased and time.monotonic() < deadline:
+        while self._busy and time.monotonic() < deadline:
             time.sleep(0.01)
         for slot in list(self._leased):
             slot.link.hang_up()  # the thread that waits on it closes it: its descriptors must stay its own until then
-        while self._leased and time.monotonic() < deadline + wait_seconds:
+        while self._busy and time.monotonic() < deadline + wait_seconds:
             time.sleep(0.01)
         for slot in list(self._leased):
             slot.close()
