@@ -16,7 +16,7 @@ import pytest
 from r1gym.errors import SandboxUnavailableError, UnsafeSandboxError
 from r1gym.sandbox import cgroups
 from r1gym.sandbox.chooser import Sandbox, open_sandbox
-from r1gym.sandbox.docker import LABEL, _advice
+from r1gym.sandbox.docker import LABEL, _advice, _start_time
 from r1gym.sandbox.judging import judge
 from r1gym.sandbox.local import LocalBackend
 from r1gym.sandbox.records import Protection
@@ -167,14 +167,22 @@ def test_a_missing_image_names_the_command(open_backend: Opening) -> None:
 
 @pytest.mark.docker
 def test_containers_of_a_dead_owner_are_reaped(open_backend: Opening) -> None:
-    with open_backend("docker", slots=1) as sandbox:
+    # Every pool that opens reaps, also in the processes beside this one: the owner lives until its container stands.
+    with open_backend("docker", slots=1) as sandbox, subprocess.Popen(["sleep", "600"]) as owner:
         place = Path("/proc/sys/kernel/random/boot_id").read_text().strip() + " " + os.readlink("/proc/self/ns/pid")
-        command = ["docker", "run", "-d", "--network", "none", "--label", f"{LABEL}={place} 4194303 1"]
-        made = subprocess.run(
-            [*command, sandbox.backend.image, "sleep", "60"], capture_output=True, text=True, check=True
-        )  # type: ignore[attr-defined]
-        assert sandbox.backend.reap() == 1  # type: ignore[attr-defined]
-        assert made.stdout.strip()[:12] not in containers()
+        label = f"{LABEL}={place} {owner.pid} {_start_time(owner.pid)}"
+        image = sandbox.backend.image  # type: ignore[attr-defined]
+        command = ["docker", "run", "-d", "--network", "none", "--label", label, image, "sleep", "600"]
+        made = subprocess.run(command, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+        name = made.stdout.strip()[:12]
+        sandbox.backend.reap()  # type: ignore[attr-defined]
+        assert name in containers()
+        owner.kill()
+        owner.wait()
+        sandbox.backend.reap()  # type: ignore[attr-defined]
+        wait_until(lambda: name not in containers(), 10)  # a neighbour may have been first, and be at it still
+        assert name not in containers()
 
 
 def test_no_engine_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
