@@ -12,7 +12,7 @@ from r1gym.engine.cache import PAGE
 from r1gym.engine.decoding import KernelForward, kernel_attention
 from r1gym.engine.engine import Engine
 from r1gym.engine.general import GeneralForward
-from r1gym.engine.sampler import Request
+from r1gym.engine.request import Request
 from r1gym.engine.slots import BUDGET, DONE, LIVE, POSITION
 from r1gym.types import Sampling
 

@@ -20,7 +20,7 @@ from r1gym.engine.choice import Drawer
 from r1gym.engine.decoding import kernel_attention
 from r1gym.engine.engine import Engine
 from r1gym.engine.general import GeneralForward
-from r1gym.engine.sampler import Request
+from r1gym.engine.request import Request
 from r1gym.policy.hf import HFPolicy
 from r1gym.types import Sampling
 

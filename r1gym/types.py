@@ -84,6 +84,22 @@ class Sampling:
     """Drop tokens less probable than this share of the most probable one; 0 keeps all."""
     max_new_tokens: int = 256
     """Token budget of one completion, the stop token included."""
+    repetition_penalty: float = 1.0
+    """Logits above 0 of tokens seen (prompt included) are divided by this, others multiplied (arXiv 1909.05858, section
+    4.1); 1 is off."""
+    frequency_penalty: float = 0.0
+    """Taken off a token's logit each time the completion has it."""
+    presence_penalty: float = 0.0
+    """Taken off once where the completion has the token."""
+    stop: tuple[str, ...] = ()
+    """Strings that end a completion as soon as its text holds one of them."""
+    keep_stop: bool = True
+    """The text ends with the stop string (as from ``generate``); False leaves it out. Token ids always stay whole."""
+
+    @property
+    def penalised(self) -> bool:
+        """Tokens seen before change what is drawn."""
+        return self.repetition_penalty != 1 or self.frequency_penalty != 0 or self.presence_penalty != 0
 
     def __post_init__(self) -> None:
         if self.temperature < 0:
@@ -96,6 +112,14 @@ class Sampling:
             raise ConfigError(f"min_p must be in [0, 1), got {self.min_p}")
         if self.max_new_tokens < 1:
             raise ConfigError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        if not 0 < self.repetition_penalty < float("inf"):
+            raise ConfigError(f"repetition_penalty must be above 0 (1 is off), got {self.repetition_penalty}")
+        for name in ("frequency_penalty", "presence_penalty"):
+            if not abs(getattr(self, name)) < float("inf"):
+                raise ConfigError(f"{name} must be a finite number (0 is off), got {getattr(self, name)}")
+        given: object = self.stop  # a bare string is the mistake to expect
+        if not isinstance(given, tuple) or not all(isinstance(each, str) and each for each in given):
+            raise ConfigError(f"stop must be a tuple of strings that are not empty, got {self.stop!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,10 @@ from r1gym.engine.engine import Engine
 from r1gym.engine.fused import FusedModel, not_compact
 from r1gym.engine.general import GeneralForward
 from r1gym.engine.generate import generate
-from r1gym.engine.sampler import Request, Sample, Sampler, unsupported
+from r1gym.engine.request import Request, Sample
+from r1gym.engine.sampler import Sampler, unsupported
+from r1gym.engine.stopping import Decode
+from r1gym.engine.turns import Answer
 from r1gym.errors import ModelError
 from r1gym.types import Sampling
 
@@ -26,13 +29,27 @@ log = logging.getLogger(__name__)
 class Drawer:
     """Draws requests by one of the ways; ``name`` says which, ``reason`` why not by a faster one."""
 
-    def __init__(self, name: str, reason: str, engine: Any) -> None:
-        self.name, self.reason, self._engine = name, reason, engine
+    def __init__(self, name: str, reason: str, engine: Any, pages: Callable[[], Engine] | None = None) -> None:
+        self.name, self.reason, self._engine, self._pages = name, reason, engine, pages
 
     def run(self, requests: Sequence[Request], sampling: Sampling) -> list[Sample]:
         """Draw every request; the results stand in the order of ``requests``."""
         samples: list[Sample] = self._engine.run(requests, sampling)
         return samples
+
+    def converse(
+        self, requests: Sequence[Request], sampling: Sampling, answer: Answer, workers: int = 16
+    ) -> list[tuple[Sample, ...]]:
+        """Draw dialogues, as ``Engine.converse``; on a CPU over pages too, which ``run`` there does without.
+
+        Raises:
+            ModelError: The model can be sampled by ``generate`` only, which keeps no cache between turns.
+        """
+        if isinstance(self._engine, Engine):
+            return self._engine.converse(requests, sampling, answer, workers)
+        if self._pages is None:
+            raise ModelError(f"dialogues need the paged cache, and this model cannot use it: {self.reason}")
+        return self._pages().converse(requests, sampling, answer, workers)
 
     @property
     def stale(self) -> bool:
@@ -49,34 +66,39 @@ class Drawer:
 
 
 class _Generate:
-    def __init__(self, model: Any, stop_ids: Sequence[int]) -> None:
-        self.model, self.stop_ids = model, stop_ids
+    def __init__(self, model: Any, stop_ids: Sequence[int], decode: Decode | None) -> None:
+        self.model, self.stop_ids, self.decode = model, stop_ids, decode
 
     def run(self, requests: Sequence[Request], sampling: Sampling) -> list[Sample]:
-        return generate(self.model, requests, sampling, self.stop_ids)
+        return generate(self.model, requests, sampling, self.stop_ids, self.decode)
 
 
-def choose(model: Any, stop_ids: Sequence[int], max_slots: int) -> Drawer:
+def choose(model: Any, stop_ids: Sequence[int], max_slots: int, decode: Decode | None = None) -> Drawer:
     """The fastest way that this model and its device allow; slower ones are logged with the reason."""
     why = unsupported(model)
     if why:
         log.warning("sampling falls back to model.generate, which is slower: %s", why)
-        return Drawer("generate", why, _Generate(model, stop_ids))
+        return Drawer("generate", why, _Generate(model, stop_ids, decode))
     device: torch.device = model.device
+
+    def pages() -> Engine:
+        own = GeneralForward(model) if not_compact(model) else CompactForward(model)
+        return Engine(own, stop_ids, max_slots, False, decode)
+
     why = no_kernels(device)
     if why:
         if device.type != "cpu":
             log.warning("sampling runs without captured graphs, which is slower: %s", why)
-        return Drawer("sampler", why, Sampler(model, stop_ids, max_slots))
+        return Drawer("sampler", why, Sampler(model, stop_ids, max_slots, decode), pages)
     why = not_compact(model) or _odd_width(model)
     try:
         forward = GeneralForward(model, kernel_attention) if why else KernelForward(model)
     except ModelError as error:
         log.warning("sampling runs without captured graphs, which is slower: %s", error)
-        return Drawer("sampler", str(error), Sampler(model, stop_ids, max_slots))
+        return Drawer("sampler", str(error), Sampler(model, stop_ids, max_slots, decode))
     if why:
         log.info("sampling runs through the model's own forward: %s", why)
-    return Drawer("general" if why else "compact", why, Engine(forward, stop_ids, max_slots, captured=True))
+    return Drawer("general" if why else "compact", why, Engine(forward, stop_ids, max_slots, True, decode))
 
 
 def _odd_width(model: Any) -> str:

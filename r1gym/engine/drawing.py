@@ -13,12 +13,19 @@ from r1gym.types import Sampling
 __all__ = ["draw_and_advance"]
 
 
-def draw_and_advance(logits_SV: torch.Tensor, slots: Slots, stops: torch.Tensor, sampling: Sampling) -> None:
+def draw_and_advance(
+    logits_SV: torch.Tensor,
+    slots: Slots,
+    stops: torch.Tensor,
+    sampling: Sampling,
+    scores_SV: torch.Tensor | None = None,
+) -> None:
     """What ``Slots.advance`` does with what ``race`` draws, in two kernels (three where something is cut off)."""
     from r1gym.engine import drawing_kernels as kernels
 
     count, vocabulary = logits_SV.shape
     logits_SV = logits_SV.contiguous()
+    judged_SV = logits_SV if scores_SV is None else scores_SV.contiguous()
     device = logits_SV.device
     blocks = -(-vocabulary // BLOCK)
     greedy = sampling.temperature == 0
@@ -27,7 +34,7 @@ def draw_and_advance(logits_SV: torch.Tensor, slots: Slots, stops: torch.Tensor,
     low_S = torch.empty(count, dtype=torch.long, device=device)
     if cuts:
         kernels.cut[(count,)](
-            logits_SV,
+            judged_SV,
             low_S,
             vocabulary,
             inverse,
@@ -44,8 +51,8 @@ def draw_and_advance(logits_SV: torch.Tensor, slots: Slots, stops: torch.Tensor,
     places = torch.empty(count, blocks, dtype=torch.int32, device=device)
     state, tables = slots.state, slots.tables
     kernels.block_race[(count, blocks)](
-        logits_SV, state[SEED], state[COUNT], low_S, floats, places, vocabulary, blocks, inverse,
-        GREEDY=greedy, CUT=cuts, BLOCK=BLOCK, num_warps=4,
+        logits_SV, judged_SV, state[SEED], state[COUNT], low_S, floats, places, vocabulary, blocks, inverse,
+        GREEDY=greedy, CUT=cuts, PENALISED=scores_SV is not None, BLOCK=BLOCK, num_warps=4,
     )  # fmt: skip
     kernels.advance[(count,)](
         floats, places, state, tables, slots.tokens_X, slots.logprobs_X, stops, vocabulary, blocks, state.shape[1],

@@ -84,10 +84,10 @@ def _exponential(word):
 
 @triton.jit
 def block_race(
-    logits_ptr, seeds_ptr, counts_ptr, low_ptr, floats_ptr, places_ptr, V, blocks, inverse_t,
-    GREEDY: tl.constexpr, CUT: tl.constexpr, BLOCK: tl.constexpr,
+    logits_ptr, judged_ptr, seeds_ptr, counts_ptr, low_ptr, floats_ptr, places_ptr, V, blocks, inverse_t,
+    GREEDY: tl.constexpr, CUT: tl.constexpr, PENALISED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """One slot, one block of the vocabulary: its winner, and its share of the log-sum-exp."""
+    """One slot, one block of the vocabulary: its winner by the judged logits, its share of the log-sum-exp of all."""
     slot, block = tl.program_id(0), tl.program_id(1)
     QUARTER: tl.constexpr = BLOCK // 4
     i = tl.arange(0, QUARTER)
@@ -104,11 +104,15 @@ def block_race(
     for j in tl.static_range(4):
         v = block * BLOCK + j * QUARTER + i
         z = tl.load(row_ptr + v, mask=v < V, other=float("-inf")).to(tl.float32) * inverse_t
-        score = z
+        judged = z
+        if PENALISED:
+            judged_row_ptr = judged_ptr + slot.to(tl.int64) * V
+            judged = tl.load(judged_row_ptr + v, mask=v < V, other=float("-inf")).to(tl.float32) * inverse_t
+        score = judged
         if not GREEDY:
-            score = z - tl.log(_exponential(words[j]))
+            score = judged - tl.log(_exponential(words[j]))
         if CUT:
-            score = tl.where(_order(z) >= tl.load(low_ptr + slot), score, float("-inf"))
+            score = tl.where(_order(judged) >= tl.load(low_ptr + slot), score, float("-inf"))
         here = tl.max(score, axis=0)
         # Of equal scores the first entry wins.
         first = tl.min(tl.where(score == here, v, 2147483647), axis=0)

@@ -85,18 +85,23 @@ def truncate(scaled_SV: torch.Tensor, sampling: Sampling) -> torch.Tensor:
 
 
 def race(
-    logits_SV: torch.Tensor, seeds_S: torch.Tensor, counts_S: torch.Tensor, sampling: Sampling
+    logits_SV: torch.Tensor,
+    seeds_S: torch.Tensor,
+    counts_S: torch.Tensor,
+    sampling: Sampling,
+    scores_SV: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw a token a slot.
+    """Draw a token a slot, by the penalised logits ``scores_SV`` where they are given.
 
     Returns:
-        Token ids [S], and their log-probabilities [S] in nats at this temperature before any truncation (at
-        temperature 1 where greedy): what the trainer computes again.
+        Token ids [S], and their log-probabilities [S] in nats at this temperature before any penalty or truncation
+        (at temperature 1 where greedy): what the trainer computes again.
     """
     scaled_SV = logits_SV.float() / (sampling.temperature or 1.0)
-    scores_SV = scaled_SV
+    judged_SV = scaled_SV if scores_SV is None else scores_SV / (sampling.temperature or 1.0)
+    racing_SV = judged_SV
     if sampling.temperature > 0:
-        scores_SV = scaled_SV + noise(seeds_S, counts_S, scaled_SV.shape[1])
-        scores_SV = scores_SV.masked_fill(scaled_SV < truncate(scaled_SV, sampling)[:, None], -torch.inf)
-    tokens_S = scores_SV.argmax(dim=-1)
+        racing_SV = judged_SV + noise(seeds_S, counts_S, judged_SV.shape[1])
+        racing_SV = racing_SV.masked_fill(judged_SV < truncate(judged_SV, sampling)[:, None], -torch.inf)
+    tokens_S = racing_SV.argmax(dim=-1)
     return tokens_S, scaled_SV.gather(1, tokens_S[:, None])[:, 0] - torch.logsumexp(scaled_SV, dim=-1)

@@ -11,39 +11,22 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from r1gym.engine import repetition
 from r1gym.engine.cache import SlotCache
+from r1gym.engine.request import Request, Sample, check_context
 from r1gym.engine.sampling import draw, uniform
+from r1gym.engine.stopping import Decode, StopStrings, matchers
 from r1gym.errors import NumericalError
-from r1gym.types import Finish, Sampling
+from r1gym.types import Sampling
 
-__all__ = ["Request", "Sample", "Sampler", "unsupported"]
+__all__ = ["Sampler", "unsupported"]
 
 PREFILL_TOKENS = 16_384
 """Prompt tokens, padding included, that one prefill pass reads at most (but always a whole prompt)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One completion to draw."""
-
-    prompt: tuple[int, ...]
-    seed: int
-    budget: int
-    """Most tokens to draw, the stop token included."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One completion drawn."""
-
-    token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    finish: Finish
 
 
 def unsupported(model: Any) -> str:
@@ -69,10 +52,17 @@ def unsupported(model: Any) -> str:
 
 
 class Sampler:
-    """Draws completions with a model that the trainer goes on changing (the weights are shared)."""
+    """Draws completions with a model that the trainer goes on changing (the weights are shared).
 
-    def __init__(self, model: Any, stop_ids: Sequence[int], max_slots: int = 256) -> None:
-        self.model = model
+    Args:
+        model: A transformers causal LM whose attention runs on ``SlotCache``.
+        stop_ids: Tokens that end a completion.
+        max_slots: Sequences side by side.
+        decode: Token ids to text; only stop strings need it.
+    """
+
+    def __init__(self, model: Any, stop_ids: Sequence[int], max_slots: int = 256, decode: Decode | None = None) -> None:
+        self.model, self.decode = model, decode
         self.stop_ids = torch.tensor(sorted(set(stop_ids)), dtype=torch.long)
         self.max_slots = max_slots
         names = inspect.signature(model.forward).parameters
@@ -83,8 +73,11 @@ class Sampler:
         """Draw every request; the results stand in the order of ``requests``.
 
         Raises:
-            NumericalError: The model gave NaN; the message names the request and the token.
+            NumericalError: The model gave NaN; the message names the request, the token and the slot.
+            PromptTooLongError: A request is longer than the model's context.
+            ConfigError: Stop strings without ``decode``.
         """
+        check_context(self.model, requests)
         was_training = self.model.training
         self.model.eval()
         try:
@@ -95,7 +88,9 @@ class Sampler:
     def _run(self, requests: Sequence[Request], sampling: Sampling) -> list[Sample]:
         samples: list[Sample | None] = [None] * len(requests)
         queue = deque(range(len(requests)))
-        batch = _Slots(self.model.device, self.stop_ids)
+        vocabulary = self.model.config.get_text_config().vocab_size if sampling.penalised else 0
+        stops = matchers([request.stop for request in requests], self.decode)
+        batch = _Slots(self.model.device, self.stop_ids, vocabulary, stops)
         while queue or batch.size:
             # Refilling means copying the cache: wait until a quarter of the slots is free.
             if queue and batch.size <= self.max_slots * 3 // 4:
@@ -157,9 +152,17 @@ class Sampler:
 class _Slots:
     """The sequences being sampled: where each stands and what it has drawn."""
 
-    def __init__(self, device: torch.device, stop_ids: torch.Tensor) -> None:
-        self.device = device
+    def __init__(
+        self,
+        device: torch.device,
+        stop_ids: torch.Tensor,
+        vocabulary: int = 0,
+        matchers: Sequence[StopStrings | None] = (),
+    ) -> None:
+        self.device, self.vocabulary, self.matchers = device, vocabulary, matchers
         self.cache = SlotCache()
+        self.seen_SV = torch.zeros(0, vocabulary, dtype=torch.int32, device=device)
+        """As in `repetition.py`; of no width where nothing is penalised."""
         self.stop_ids = stop_ids.to(device)
         self.numbers: list[int] = []
         long = {"dtype": torch.long, "device": device}
@@ -192,6 +195,10 @@ class _Slots:
         self.seeds_S = add(self.seeds_S, [request.seed for request in new])
         self.done_S = add(self.done_S, [0] * len(new))
         self.stopped_S = add(self.stopped_S, [0] * len(new))
+        self.seen_SV = torch.nn.functional.pad(self.seen_SV, (0, 0, 0, len(new)))
+        if self.vocabulary:
+            rows = range(self.size - len(new), self.size)
+            repetition.remember(self.seen_SV, rows, [request.prompt for request in new], fresh=True)
         width = int(self.budgets_S.max())
         grow = (0, width - self.drawn_SL.shape[1], 0, len(new))
         self.drawn_SL = torch.nn.functional.pad(self.drawn_SL, grow)
@@ -199,15 +206,18 @@ class _Slots:
 
     def draw(self, logits_SV: torch.Tensor, sampling: Sampling) -> None:
         noise_S = uniform(self.seeds_S, self.counts_S)
+        scores_SV = repetition.penalise(logits_SV, self.seen_SV, sampling) if self.vocabulary else None
         tokens_S, logprobs_S = draw(
-            logits_SV, noise_S, sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p
+            logits_SV, noise_S, sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p, scores_SV
         )
+        if self.vocabulary:
+            repetition.count(self.seen_SV, tokens_S, ~self.done_S)
         bad_S = ~torch.isfinite(logprobs_S) & ~self.done_S
         if bool(bad_S.any()):
             slot = int(bad_S.nonzero()[0, 0])
             raise NumericalError(
                 f"the model's logits are not finite at token {int(self.counts_S[slot])} of completion "
-                f"{self.numbers[slot]}: lower the learning rate, or check the weights"
+                f"{self.numbers[slot]} (slot {slot}): lower the learning rate, or check the weights"
             )
         live_S = (~self.done_S).nonzero()[:, 0]
         self.drawn_SL[live_S, self.counts_S[live_S]] = tokens_S[live_S]
@@ -216,7 +226,17 @@ class _Slots:
         self.positions_S[live_S] += 1
         self.tokens_S = tokens_S
         self.stopped_S |= torch.isin(tokens_S, self.stop_ids) & ~self.done_S
+        self._stop_by_text()
         self.done_S |= self.stopped_S | (self.counts_S >= self.budgets_S)
+
+    def _stop_by_text(self) -> None:
+        """End the sequences whose text now holds one of their stop strings."""
+        for slot in (~self.done_S).nonzero()[:, 0].tolist():
+            matcher = self.matchers[self.numbers[slot]] if self.matchers else None
+            if matcher is not None:
+                count = int(self.counts_S[slot])
+                if matcher.first(self.drawn_SL[slot, :count].tolist(), count - 1) is not None:
+                    self.stopped_S[slot] = True
 
     def retire(self, squeeze_at: float) -> list[tuple[int, Sample]]:
         """Finished sequences, once they make up enough of the batch to be worth a copy of the cache."""
@@ -239,4 +259,5 @@ class _Slots:
         self.numbers = [self.numbers[row] for row in rows.tolist()]
         for name in ("tokens", "positions", "counts", "budgets", "seeds", "done", "stopped"):
             setattr(self, f"{name}_S", getattr(self, f"{name}_S")[rows])
+        self.seen_SV = self.seen_SV[rows]
         self.drawn_SL, self.logprobs_SL = self.drawn_SL[rows], self.logprobs_SL[rows]

@@ -32,7 +32,13 @@ def uniform(seeds_S: torch.Tensor, counters_S: torch.Tensor) -> torch.Tensor:
 
 
 def draw(
-    logits_SV: torch.Tensor, uniform_S: torch.Tensor, temperature: float, top_p: float, top_k: int, min_p: float = 0.0
+    logits_SV: torch.Tensor,
+    uniform_S: torch.Tensor,
+    temperature: float,
+    top_p: float,
+    top_k: int,
+    min_p: float = 0.0,
+    scores_SV: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw a token a slot by inverting the cumulative distribution.
 
@@ -43,16 +49,19 @@ def draw(
         top_p: Mass of the most probable tokens that is kept.
         top_k: Count of the most probable tokens that is kept (with all that tie with the last); 0 keeps all.
         min_p: Tokens below this share of the most probable one's probability are dropped; 0 keeps all.
+        scores_SV: Penalised logits; where given, they decide what is drawn.
 
     Returns:
-        Token ids [S], and their log-probabilities [S] in nats at this temperature *before* any token is dropped (at
-        temperature 1 where greedy): what the trainer computes again. NaN where the logits hold NaN or +infinity.
+        Token ids [S], and their log-probabilities [S] in nats at this temperature *before* any token is penalised or
+        dropped (at temperature 1 where greedy): what the trainer computes again. NaN where the logits hold NaN or
+        +infinity.
     """
     logprobs_SV = torch.log_softmax(logits_SV.float() / (temperature or 1.0), dim=-1)
     if temperature == 0:
-        tokens_S = logits_SV.argmax(dim=-1)
+        tokens_S = (logits_SV if scores_SV is None else scores_SV).argmax(dim=-1)
     else:
-        tokens_S = _invert(_keep(logprobs_SV.exp(), top_p, top_k, min_p), uniform_S)
+        judged_SV = logprobs_SV if scores_SV is None else torch.log_softmax(scores_SV / temperature, dim=-1)
+        tokens_S = _invert(_keep(judged_SV.exp(), top_p, top_k, min_p), uniform_S)
     return tokens_S, logprobs_SV.gather(1, tokens_S[:, None])[:, 0]
 
 

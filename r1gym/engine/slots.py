@@ -34,10 +34,22 @@ class Slots:
         self.tables = torch.zeros(slots, 0, dtype=torch.int32, device=device)
         self.tokens_X = torch.zeros(1, dtype=torch.long, device=device)
         self.logprobs_X = torch.zeros(1, device=device)
+        self.seen_SV: torch.Tensor | None = None
+        """What each slot has read and drawn (`repetition.py`), only where penalties ask for it."""
         self.version = 0
 
-    def reserve(self, places: int, pages: int) -> None:
-        """Make the output buffers and the tables large enough; nothing may be in flight."""
+    def reserve(self, places: int, pages: int, vocabulary: int = 0) -> None:
+        """Make the output buffers and the tables large enough; nothing may be in flight.
+
+        Args:
+            places: Tokens that all requests together may draw.
+            pages: Pages that one slot may have.
+            vocabulary: Its size where tokens seen are counted, else 0.
+        """
+        if vocabulary != (0 if self.seen_SV is None else self.seen_SV.shape[1]):
+            shape = self.size, vocabulary
+            self.seen_SV = torch.zeros(shape, dtype=torch.int32, device=self.device) if vocabulary else None
+            self.version += 1
         if places + 1 > len(self.tokens_X):
             self.tokens_X = torch.zeros(places + 1, dtype=torch.long, device=self.device)
             self.logprobs_X = torch.zeros(places + 1, device=self.device)
@@ -53,8 +65,8 @@ class Slots:
         self.tables.zero_()
 
     def put(self, slots: Sequence[int], rows: Sequence[Sequence[int]]) -> None:
-        """Start sequences in some slots: token, position, budget, seed and output offset each."""
-        values = torch.tensor([[*row, 0, LIVE] for row in rows], dtype=torch.long).T.contiguous()
+        """Start sequences in some slots: token, position, budget, seed, output offset and tokens drawn each."""
+        values = torch.tensor([[*row, LIVE] for row in rows], dtype=torch.long).T.contiguous()
         self.state[:, torch.tensor(slots, device=self.device)] = values.to(self.device)
 
     def set_pages(self, triples: Sequence[tuple[int, int, int]]) -> None:
@@ -63,9 +75,19 @@ class Slots:
             slots, columns, pages = torch.tensor(triples, dtype=torch.int32).T.contiguous().to(self.device)
             self.tables[slots.long(), columns.long()] = pages
 
+    def park(self, slots: Sequence[int]) -> None:
+        """End what runs in these slots: the host has seen that their text is complete."""
+        if slots:
+            chosen = torch.tensor(slots, dtype=torch.long, device=self.device)
+            self.state[DONE, chosen] = STOP
+            self.state[POSITION, chosen] = 0
+            self.tables[chosen, 0] = TRASH
+
     def permute(self, order: Sequence[int]) -> None:
         """Slot ``i`` becomes what slot ``order[i]`` was; slots beyond ``order`` become free."""
         chosen = torch.tensor(order, dtype=torch.long, device=self.device)
+        if self.seen_SV is not None:
+            self.seen_SV[: len(order)] = self.seen_SV[chosen]
         state, tables = self.state[:, chosen], self.tables[chosen]
         self.clear()
         self.state[:, : len(order)] = state
@@ -75,6 +97,11 @@ class Slots:
         """Tokens drawn and DONE of the first ``count`` slots; waits for the device."""
         drawn, done = self.state[COUNT : DONE + 1, :count].tolist()
         return drawn, done
+
+    def read(self, places: Sequence[int]) -> tuple[list[int], list[float]]:
+        """Tokens and log-probabilities at these places of the output buffers."""
+        chosen = torch.tensor(places, dtype=torch.long, device=self.device)
+        return self.tokens_X[chosen].tolist(), self.logprobs_X[chosen].tolist()
 
     def advance(self, tokens_S: torch.Tensor, logprobs_S: torch.Tensor, stops: torch.Tensor) -> None:
         """Take in one drawn token of each of the first slots."""

@@ -7,13 +7,15 @@ addresses: when a tensor has moved or the sampling is another, they are captured
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from r1gym.engine import repetition
 from r1gym.engine.pages import PagePool
 from r1gym.engine.race import race
-from r1gym.engine.slots import COUNT, POSITION, SEED, TOKEN, Slots
+from r1gym.engine.slots import COUNT, DONE, LIVE, POSITION, SEED, TOKEN, Slots
 from r1gym.types import Sampling
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class Stepper:
         if not self.captured:
             self._step(count, sampling)
             return
-        key = (sampling.temperature, sampling.top_p, sampling.top_k, sampling.min_p)
+        # Budgets and stop strings are no part of a graph.
+        key = replace(sampling, max_new_tokens=1, stop=(), keep_stop=True)
         current = (key, self.slots.version, self.pool.version)
         if current != self._key:
             self.drop()
@@ -66,13 +69,18 @@ class Stepper:
         state = self.slots.state[:, :count]
         tables = self.slots.tables[:count]
         logits_SV = self.forward.decode(state[TOKEN], state[POSITION], tables, self.pool)
+        seen_SV = self.slots.seen_SV
+        scores_SV = None if seen_SV is None else repetition.penalise(logits_SV, seen_SV[:count], sampling)
+        live_S = None if seen_SV is None else state[DONE] == LIVE
         if self.captured:
             from r1gym.engine.drawing import draw_and_advance
 
-            draw_and_advance(logits_SV, self.slots, self.stops, sampling)
+            draw_and_advance(logits_SV, self.slots, self.stops, sampling, scores_SV)
         else:
-            drawn = race(logits_SV, state[SEED], state[COUNT], sampling)
+            drawn = race(logits_SV, state[SEED], state[COUNT], sampling, scores_SV)
             self.slots.advance(*drawn, self.stops)
+        if seen_SV is not None and live_S is not None:
+            repetition.count(seen_SV[:count], state[TOKEN], live_S)
 
     def _capture(self, count: int, sampling: Sampling) -> torch.cuda.CUDAGraph:
         """Capture STEPS steps. The warm-up must not move anybody on, so it runs while all slots are free."""

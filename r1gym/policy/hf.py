@@ -15,7 +15,8 @@ import torch
 
 from r1gym.engine.choice import choose
 from r1gym.engine.packed import packed_logprobs
-from r1gym.engine.sampler import Request
+from r1gym.engine.request import Request
+from r1gym.engine.stopping import StopStrings
 from r1gym.errors import ModelError, PromptTooLongError
 from r1gym.policy import tokens
 from r1gym.policy.quiet import no_progress_bars
@@ -46,7 +47,7 @@ class HFPolicy:
         self.recompute = False
         """Run every layer again on the way back: half the memory of training, a quarter more time."""
         self.max_slots = max_slots
-        self._sampler = choose(model, self.stops, max_slots)
+        self._sampler = choose(model, self.stops, max_slots, self._decode)
 
     @classmethod
     def from_pretrained(
@@ -97,25 +98,24 @@ class HFPolicy:
             NumericalError: The model gave NaN.
         """
         requests = [
-            Request(prompt.token_ids, seed, self._budget(prompt, sampling))
+            Request(prompt.token_ids, seed, self._budget(prompt, sampling), sampling.stop)
             for prompt, row in zip(prompts, seeds, strict=True)
             for seed in row
         ]
         if self._sampler.stale:
             log.warning("the model has changed under the sampler (its parameters have moved): starting it anew")
-            self._sampler = choose(self.model, self.stops, self.max_slots)
+            self._sampler = choose(self.model, self.stops, self.max_slots, self._decode)
         samples = self._sampler.run(requests, sampling)
-        completions = [
-            Completion(
-                sample.token_ids,
-                sample.logprobs,
-                tokens.decode(self.tokenizer, sample.token_ids, self.stops),
-                sample.finish,
-                self.version,
-            )
-            for sample in samples
-        ]
+        cutter = StopStrings(sampling.stop, self._decode) if sampling.stop else None
+        completions = []
+        for sample in samples:
+            text = tokens.decode(self.tokenizer, sample.token_ids, self.stops)
+            text = text if cutter is None else cutter.cut(text, sampling.keep_stop)
+            completions.append(Completion(sample.token_ids, sample.logprobs, text, sample.finish, self.version))
         return [completions[p * group_size : (p + 1) * group_size] for p in range(len(prompts))]
+
+    def _decode(self, token_ids: Sequence[int]) -> str:
+        return tokens.decode(self.tokenizer, token_ids, ())
 
     def _budget(self, prompt: Prompt, sampling: Sampling) -> int:
         room = self.context - len(prompt.token_ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -22,6 +22,14 @@ COMMON: dict[str, Any] = {
     "pad_token_id": 0,
 }
 SMALL_HEADS = {**COMMON, "head_dim": 8}
+WIDE_HEADS = {
+    **COMMON,
+    "hidden_size": 96,
+    "intermediate_size": 160,
+    "num_attention_heads": 6,
+    "head_dim": 32,
+    "max_position_embeddings": 256,
+}
 GPT2 = {"vocab_size": 97, "n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 4, "bos_token_id": None}
 FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", "LlamaForCausalLM", COMMON),
@@ -36,6 +44,9 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "qwen3-moe": ("Qwen3MoeConfig", "Qwen3MoeForCausalLM", SMALL_HEADS),
     "gpt2": ("GPT2Config", "GPT2LMHeadModel", {**GPT2, "eos_token_id": STOP}),
     "gpt-neox": ("GPTNeoXConfig", "GPTNeoXForCausalLM", COMMON),
+    # Heads of 32, the narrowest that the compact path takes to a GPU.
+    "llama-wide": ("LlamaConfig", "LlamaForCausalLM", WIDE_HEADS),
+    "qwen3-wide": ("Qwen3Config", "Qwen3ForCausalLM", WIDE_HEADS),
     # What the own cache does not hold: these fall back to model.generate.
     "gemma2": ("Gemma2Config", "Gemma2ForCausalLM", {**SMALL_HEADS, "sliding_window": 8}),
     "mistral-window": ("MistralConfig", "MistralForCausalLM", {**COMMON, "sliding_window": 8}),
@@ -73,6 +84,26 @@ def build(family: str) -> Any:
                 if parameter.dim() == 2:
                     parameter.mul_(4.0)
     return made.eval()
+
+
+def generate_greedily(model: Any, prompt: Sequence[int], budget: int, **options: Any) -> tuple[int, ...]:
+    ids = torch.tensor([list(prompt)])
+    output = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        max_new_tokens=budget,
+        eos_token_id=STOP,
+        pad_token_id=0,
+        **options,
+    )
+    return tuple(output[0, len(prompt) :].tolist())
+
+
+@pytest.fixture(scope="session")
+def by_generate() -> Callable[..., tuple[int, ...]]:
+    """What ``model.generate`` draws greedily after a prompt: (model, prompt, budget, **its options)."""
+    return generate_greedily
 
 
 @pytest.fixture(scope="session")

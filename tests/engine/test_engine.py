@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,29 +12,18 @@ from r1gym.engine.compact import CompactForward
 from r1gym.engine.engine import Engine, Forward
 from r1gym.engine.fused import not_compact
 from r1gym.engine.general import GeneralForward
-from r1gym.engine.sampler import Request, unsupported
+from r1gym.engine.request import Request
+from r1gym.engine.sampler import unsupported
 from r1gym.errors import NumericalError
 from r1gym.types import Sampling
 
 STOP = 3
+ByGenerate = Callable[..., tuple[int, ...]]
 # 63, 64 and 65 tokens stand around the edge of a page; the second prompt leaves nothing to prefill.
 PROMPTS = (tuple(range(10, 40)), (5,), (8, 9), tuple(range(20, 83)), tuple(range(20, 84)), tuple(range(20, 85)))
 GREEDY = Sampling(temperature=0.0)
 COMPACT = ("llama", "qwen2", "qwen3", "mistral")
 GENERAL = ("llama", "qwen3", "phi3", "olmo2", "gpt2", "gpt-neox", "gemma")
-
-
-def by_generate(model: Any, prompt: Sequence[int], budget: int) -> tuple[int, ...]:
-    ids = torch.tensor([list(prompt)])
-    output = model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=budget,
-        eos_token_id=STOP,
-        pad_token_id=0,
-    )
-    return tuple(output[0, len(prompt) :].tolist())
 
 
 def requests(each: int = 2) -> list[Request]:
@@ -47,7 +36,9 @@ def path(name: str, model: Any) -> Forward:
 
 
 @pytest.mark.parametrize(("way", "family"), [("compact", f) for f in COMPACT] + [("general", f) for f in GENERAL])
-def test_greedy_tokens_equal_generate(way: str, family: str, fresh_model: Callable[[str], Any]) -> None:
+def test_greedy_tokens_equal_generate(
+    way: str, family: str, fresh_model: Callable[[str], Any], by_generate: ByGenerate
+) -> None:
     """Three slots for twelve requests: they are refilled, pages are shared and given back, the tail shrinks."""
     model = fresh_model(family)
     expected = {request: by_generate(model, request.prompt, request.budget) for request in requests()}
@@ -83,7 +74,9 @@ def test_logprobs_are_those_of_a_forward_pass(fresh_model: Callable[[str], Any])
         assert torch.allclose(torch.tensor(sample.logprobs), expected, atol=2e-5)
 
 
-def test_weights_are_shared_so_nothing_is_synchronised(fresh_model: Callable[[str], Any]) -> None:
+def test_weights_are_shared_so_nothing_is_synchronised(
+    fresh_model: Callable[[str], Any], by_generate: ByGenerate
+) -> None:
     model = fresh_model("qwen2")
     engine = Engine(CompactForward(model), [STOP], max_slots=4)
     before = engine.run(requests(), GREEDY)

@@ -13,26 +13,15 @@ import torch
 
 from r1gym.engine import sampler as engine
 from r1gym.engine.generate import generate
-from r1gym.engine.sampler import Request, Sample, Sampler, unsupported
+from r1gym.engine.request import Request, Sample
+from r1gym.engine.sampler import Sampler, unsupported
 from r1gym.errors import NumericalError
 from r1gym.types import Sampling
 
 STOP = 3
+ByGenerate = Callable[..., tuple[int, ...]]
 PROMPTS = ((5, 6, 7), (5,), tuple(range(10, 50)), (8, 9), (96, 95, 94, 93, 92, 91, 90))
 GREEDY = Sampling(temperature=0.0)
-
-
-def by_generate(model: Any, prompt: Sequence[int], budget: int) -> tuple[int, ...]:
-    ids = torch.tensor([list(prompt)])
-    output = model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=budget,
-        eos_token_id=STOP,
-        pad_token_id=0,
-    )
-    return tuple(output[0, len(prompt) :].tolist())
 
 
 def teacher_forced(model: Any, prompt: Sequence[int], sample: Sample, temperature: float) -> torch.Tensor:
@@ -45,7 +34,9 @@ def teacher_forced(model: Any, prompt: Sequence[int], sample: Sample, temperatur
 
 
 @pytest.mark.parametrize("max_slots", [1, 2, 256])
-def test_greedy_tokens_equal_generate(own_cache: str, max_slots: int, model_of: Callable[[str], Any]) -> None:
+def test_greedy_tokens_equal_generate(
+    own_cache: str, max_slots: int, model_of: Callable[[str], Any], by_generate: ByGenerate
+) -> None:
     model = model_of(own_cache)
     assert unsupported(model) == ""
     requests = [Request(prompt, 1, 24 - number) for number, prompt in enumerate(PROMPTS)]
@@ -63,7 +54,7 @@ def test_captured_logprobs_are_the_trainers(own_cache: str, model_of: Callable[[
             assert torch.allclose(torch.tensor(sample.logprobs), expected, atol=1e-5)
 
 
-def test_greedy_tokens_follow_an_optimizer_step(fresh_model: Callable[[str], Any]) -> None:
+def test_greedy_tokens_follow_an_optimizer_step(fresh_model: Callable[[str], Any], by_generate: ByGenerate) -> None:
     model = fresh_model("llama")
     sampler = Sampler(model, [STOP])
     requests = [Request(prompt, 1, 16) for prompt in PROMPTS]
@@ -153,7 +144,9 @@ def test_a_window_as_long_as_the_context_is_no_window(model_of: Callable[[str], 
     assert unsupported(model) == ""
 
 
-def test_the_fallback_is_greedy_like_generate(fall_back: str, model_of: Callable[[str], Any]) -> None:
+def test_the_fallback_is_greedy_like_generate(
+    fall_back: str, model_of: Callable[[str], Any], by_generate: ByGenerate
+) -> None:
     model = model_of(fall_back)
     requests = [Request(prompt, 1, 12) for prompt in PROMPTS]
     samples = generate(model, requests, GREEDY, [STOP])

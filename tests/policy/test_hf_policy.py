@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +237,16 @@ def test_a_real_model_writes_the_recorded_text() -> None:
     assert prompt.token_ids[0] == 1  # the tokenizer's BOS stands in front
     ((completion,),) = policy.sample([prompt], 1, Sampling(temperature=0.0, max_new_tokens=20), [[1]])
     assert completion.text.startswith(", there was a little girl named Lily")
+
+
+def test_a_stop_string_ends_the_text_and_leaves_the_ids_whole() -> None:
+    policy = tiny()
+    prompts, greedy = ask(policy, "1+1="), Sampling(temperature=0.0, max_new_tokens=20)
+    ((plain,),) = policy.sample(prompts, 1, greedy, [[1]])
+    string = plain.text[3:5]
+    assert string and string not in plain.text[:4]
+    for keep, text in ((True, plain.text[:5]), (False, plain.text[:3])):
+        ((got,),) = policy.sample(prompts, 1, replace(greedy, stop=("#", string), keep_stop=keep), [[1]])
+        assert (got.text, got.finish) == (text, "stop")
+        assert got.token_ids == plain.token_ids[: len(got.token_ids)] and len(got.logprobs) == len(got.token_ids)
+        assert policy._decode(got.token_ids).startswith(plain.text[:5])
