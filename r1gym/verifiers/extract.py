@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from r1gym.verifiers.marks import BOXES, CONTEXT, MAX_ANSWER, Mark, find_marks, is_placeholder
+from r1gym.verifiers.marks import BOXES, CONTEXT, MAX_ANSWER, Mark, find_marks, is_placeholder, may_deny
 from r1gym.verifiers.retractions import is_idle, other_values, taken_back
 
 __all__ = ["MODES", "Extraction", "extract", "quick"]
@@ -77,13 +77,11 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
     return _none("no_final_answer", f"no final answer in a form that {mode!r} accepts")
 
 
-_TAG = re.compile(r"</?(?:think|answer)|<\||<(?:start|end)_of|</s>|<｜|begin_of_thought")
-_QUICK = re.compile(r"\\boxed\{([^{}]{0,160}\d[^{}]{0,160})\}")
-_SUSPECT = re.compile(
-    r"not|n['’]t|never|than|instead|\\ne|≠|e\.?g(?![a-z])|example|instance|such as|like (?:this|so)|nobody|no one|wrong"
-    r"|incorrect|false|mistake|error|rule|different|unlike|suppose|[-−]\Z",
-    re.IGNORECASE,
-)
+_TAGS = (
+    "think", "<answer", "</answer", "<|", "<start_of", "<end_of", "</s>", "<｜", "begin_of_thought", "end_of_thought",
+)  # fmt: skip
+_QUICK = re.compile(r"\\boxed\{([^{}]{0,160}(?:\{[^{}]{0,80}\}[^{}]{0,80}){0,4})\}")
+_DIGIT = re.compile(r"\d")
 _SETTLED = re.compile(r"[\s$.*)\]}]*\Z")
 
 
@@ -93,12 +91,20 @@ def quick(text: str) -> tuple[str, int, int] | None:
     It finds what ``extract`` would find in these texts, in a tenth of the time; most completions are such.
     """
     start = text.find("\\boxed{")
-    if start < 0 or len(text) > MAX_TEXT or text.count("box") != 1 or ("<" in text and _TAG.search(text)):
+    if start < 0 or len(text) > MAX_TEXT or text.count("box") != 1:
         return None
     match = _QUICK.match(text, start)
-    if match is None or not _SETTLED.match(text, match.end()) or _SUSPECT.search(text, max(0, start - CONTEXT), start):
+    if match is None or not _SETTLED.match(text, match.end()) or may_deny(text[max(0, start - CONTEXT) : start]):
         return None
-    return match.group(1).strip(), start, match.end()
+    answer = match.group(1).strip()
+    # Content without a digit may be a placeholder, and escaped braces are no braces.
+    if not _DIGIT.search(answer) or "\\}" in answer or "\\{" in answer or answer.endswith("\\"):
+        return None
+    if "<" in text:
+        for tag in _TAGS:
+            if tag in text:
+                return None
+    return answer, start, match.end()
 
 
 def _after_thought(text: str) -> tuple[int, str]:
@@ -123,7 +129,7 @@ _NEXT_PROBLEM = re.compile(
 
 def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
     """The last closing statement among ``marks``, before any new problem that the model invents."""
-    cut = _NEXT_PROBLEM.search(text, marks[0].end)
+    cut = None if is_idle(text, marks[0].end) else _NEXT_PROBLEM.search(text, marks[0].end)
     high = cut.start() if cut else len(text)
     marks = [mark for mark in marks if mark.start < high]
     contents = [_inner(mark, mode) for mark in marks]
@@ -144,7 +150,7 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
         if _squeeze(contents[first]) not in {_squeeze(part) for part in parts}:
             parts.insert(0, contents[first])
     tail = text[last.end : high]
-    if not is_idle(tail):
+    if not is_idle(tail, 0):
         if taken_back(tail):
             return _none("negated", "the text after the last answer form takes it back")
         if tail.startswith(("%", "\\%")) and last.rule == "boxed":

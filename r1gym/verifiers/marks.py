@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["BOXES", "CONTEXT", "MAX_ANSWER", "MAX_MARKS", "Mark", "find_marks", "is_placeholder"]
+__all__ = ["BOXES", "CONTEXT", "MAX_ANSWER", "MAX_MARKS", "Mark", "find_marks", "is_placeholder", "may_deny"]
 
 MAX_ANSWER = 2_000
 """Characters of the longest answer that is read."""
@@ -35,6 +35,9 @@ _BARE_BOX = re.compile(r"[ \t]*([-+−]?\d(?:[\d,.]*\d)?|[A-Za-z](?![A-Za-z])|\\
 def _close_brace(text: str, opening: int) -> int:
     """Index of the brace that closes ``text[opening]``; -1 where the text ends first, -2 past the longest answer."""
     limit = opening + MAX_ANSWER + 2
+    first = text.find("}", opening, limit)
+    if first > 0 and text[first - 1] != "\\" and text.find("{", opening + 1, first) < 0:
+        return first
     depth = 0
     for match in _BRACE.finditer(text, opening, limit):
         token = match.group()
@@ -150,6 +153,22 @@ _NEGATION = re.compile(
 CONTEXT = 64
 """Characters before an answer form that may deny it."""
 
+_CUES = (
+    "not", "n't", "never", "than", "instead", "\\ne", "example", "instance", "such as", "like ", "nobody", "no one",
+    "wrong", "incorrect", "false", "mistake", "error", "rule", "different", "unlike", "suppose",
+)  # fmt: skip
+
+
+def may_deny(before: str) -> bool:
+    """Whether the text before an answer form holds a cue of a denial or an example: a tenth of the patterns' time."""
+    if not before.isascii():
+        return True
+    lowered = before.lower()
+    for cue in _CUES:
+        if cue in lowered:
+            return True
+    return lowered.rstrip(" \t\n\r\f\v,:`'\"$*.").endswith(("-", "eg", "e.g"))
+
 
 def _judge_context(text: str, low: int, mark: Mark) -> Mark:
     """``mark`` with its status lowered where it is a placeholder, an example, or what the answer is *not*."""
@@ -160,6 +179,8 @@ def _judge_context(text: str, low: int, mark: Mark) -> Mark:
     if short and _PLACEHOLDER.fullmatch(_WRAPPER.sub(" ", content) if "\\" in content else content):
         return Mark(mark.start, mark.end, "", mark.rule, "placeholder")
     before = text[max(low, mark.start - CONTEXT) : mark.start]
+    if not may_deny(before):
+        return mark
     if _EXAMPLE.search(before):
         return Mark(mark.start, mark.end, "", mark.rule, "placeholder")
     if _NEGATION.search(before):

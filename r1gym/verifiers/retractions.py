@@ -54,18 +54,40 @@ _GLUED = re.compile(
     r"(\d[^\s$]{0,20}|\{[^}\s][^\n]{0,20}|[./]\d[^\s$]{0,20}"
     r"|_\{?\w{1,4}|\^\{?[-+\dA-Za-z][^\s$]{0,20}|!(?=\$))"
 )
+_DENYING = ("wrong", "correct", "mistake", "false", "error", "not ", "n't", "guess", "messed")
+"""One of these stands in whatever ``_DENIAL`` finds."""
+
+_CHANGING = (
+    "wait", "actual", "correct", "scratch", "thought", "reflection", "oops", "edit", "update", "sorry", "rather",
+    "alternatively", "otherwise", "if not", "instead", "should", "must", "could", "might", "may ", "answer", "value",
+    "result",
+)  # fmt: skip
+"""One of these, or a bare "no", stands in whatever ``_INSTEAD`` and ``_LATER_ANSWER`` find."""
+
+_NO = re.compile(r"\bno\b")
 _VALUE_END = re.compile(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z")
 
 
-def is_idle(tail: str) -> bool:
-    """Whether the text after an answer form only closes what was open."""
-    return _IDLE.match(tail) is not None
+def is_idle(text: str, at: int) -> bool:
+    """Whether ``text`` from ``at`` on, after an answer form, only closes what was open."""
+    return _IDLE.match(text, at) is not None
 
 
 def taken_back(tail: str) -> bool:
     """Whether the text right after an answer form denies it, or puts a question mark to it."""
     tail = tail[:_REACH]
-    return _DOUBTED.match(tail) is not None or _DENIAL.search(tail) is not None
+    return _DOUBTED.match(tail) is not None or (_holds(tail, _DENYING) and _DENIAL.search(tail) is not None)
+
+
+def _holds(tail: str, cues: tuple[str, ...]) -> bool:
+    """Whether a cue stands in ``tail``: a tenth of the time of the pattern that it spares."""
+    if not tail.isascii():
+        return True
+    lowered = tail.lower()
+    for cue in cues:
+        if cue in lowered:
+            return True
+    return cues is _CHANGING and _NO.search(lowered) is not None
 
 
 def other_values(tail: str) -> list[str]:
@@ -76,7 +98,7 @@ def other_values(tail: str) -> list[str]:
         match = pattern.match(tail)
         if match:
             found.append(match.group(1))
-    for pattern in (_INSTEAD, _LATER_ANSWER):
+    for pattern in (_INSTEAD, _LATER_ANSWER) if _holds(tail, _CHANGING) else ():
         match = pattern.search(tail)
         if match and "\\boxed" not in match.group(1):
             found.append(match.group(1))
