@@ -8,7 +8,7 @@ from r1gym.verifiers import units
 from r1gym.verifiers.factors import MAX_ITEMS, FactorParser
 from r1gym.verifiers.nodes import Node
 from r1gym.verifiers.reasons import Refused
-from r1gym.verifiers.tokens import tokenize
+from r1gym.verifiers.tokens import MAX_TOKENS, tokenize
 from r1gym.verifiers.units import Unit
 
 __all__ = ["parse_answer"]
@@ -32,13 +32,14 @@ def parse_answer(
     group_commas: bool = True,
     letters: frozenset[str] = frozenset(),
     unit_letters: frozenset[str] = frozenset(),
+    limit: int = MAX_TOKENS,
 ) -> Node:
     """The syntax tree of an answer in ASCII and LaTeX spelling.
 
     Raises:
         Refused: The answer is not in the language, or larger than its bounds.
     """
-    parser = AnswerParser(tokenize(text, group_commas=group_commas), letters, unit_letters)
+    parser = AnswerParser(tokenize(text, group_commas=group_commas, limit=limit), letters, unit_letters)
     node = parser.statements()
     if parser.at != len(parser.tokens):
         left = parser.peek()

@@ -14,7 +14,7 @@ from r1gym.verifiers.probes import probe
 from r1gym.verifiers.relations import same_relation, unlabelled
 from r1gym.verifiers.units import GENERIC, Unit
 
-__all__ = ["Policy", "Ruling", "compare"]
+__all__ = ["Policy", "Ruling", "assigned", "compare"]
 
 
 class Policy(NamedTuple):

@@ -36,10 +36,13 @@ Mono = tuple[tuple[str, Rational], ...]
 Terms = dict[Mono, Rational]
 
 MAX_TERMS = 2_000
-MAX_PRODUCTS = 12_000
-"""Products of two terms that one answer may cost, its comparison with the gold included."""
+MAX_PRODUCTS = 1_000
+"""Products of two terms that one answer may cost, its comparison with the gold included; MATH's cost 40 at most."""
 
 MAX_POWER = 512
+
+MAX_ROOTS = 4
+"""Roots of primes in a denominator of several terms: each doubles what it costs to take them out."""
 
 
 class Form:
@@ -201,6 +204,8 @@ def inverse(value: Value) -> Value:
 
 def quotient(terms: Terms, under: Terms) -> Value:
     """Terms / under, without roots of two or i in the denominator, which is monic where it has several terms."""
+    if len(under) > 1 and len({atom for mono in under for atom, exponent in mono if atom[0] == "#"}) > MAX_ROOTS:
+        raise Refused("over_budget", f"a denominator with more than {MAX_ROOTS} roots")
     for _ in range(8):
         if len(under) == 1:
             break

@@ -8,9 +8,10 @@ from typing import NamedTuple
 from r1gym.errors import ReferenceRefusedError, unknown_name
 from r1gym.verifiers import text as prose
 from r1gym.verifiers.answers import parse_answer
+from r1gym.verifiers.compare import assigned
 from r1gym.verifiers.forms import start_work
 from r1gym.verifiers.items import Item, compile_answer
-from r1gym.verifiers.nodes import Node, variables
+from r1gym.verifiers.nodes import Node, variables, walk
 from r1gym.verifiers.reasons import Refused
 from r1gym.verifiers.symbols import to_ascii
 from r1gym.verifiers.units import UNIT_LETTERS, unit_named
@@ -43,6 +44,10 @@ class Gold(NamedTuple):
     variables: frozenset[str] = frozenset()
     unit_letters: frozenset[str] = frozenset()
     container: bool = False
+    parted: bool = False
+    """Whether no single value can be right, because the gold has parts or relates two sides."""
+    names: frozenset[str] | None = None
+    """All letters of a gold that is one value, whatever their length; None where it is no such gold."""
 
 
 _EDGE = " \t\r\n$"
@@ -77,13 +82,41 @@ _NUMERAL = re.compile(
 )
 
 
-def _parse(answer: str, group_commas: bool, letters: frozenset[str], unit_letters: frozenset[str]) -> Node:
+def _parse(answer: str, gold: Gold, group_commas: bool) -> Node:
     if "_" in answer:
         numeral = _NUMERAL.fullmatch(answer)
         if numeral is not None and (numeral.group(2)[0].isdigit() or len(numeral.group(2)) > 1):
             sign, digits, named, plain = numeral.groups()
             return Node("base", (sign + digits, named or plain))
-    return parse_answer(answer, group_commas=group_commas, letters=letters, unit_letters=unit_letters)
+    # No honest answer is many times as long as its gold; refusing floods by their length keeps them cheap.
+    limit = 100 + 4 * len(gold.source)
+    return parse_answer(
+        answer, group_commas=group_commas, letters=gold.variables, unit_letters=gold.unit_letters, limit=limit
+    )
+
+
+def _read(answer: str, gold: Gold, group_commas: bool) -> Item:
+    node = _parse(answer, gold, group_commas)
+    problem = _misfit(node, gold)
+    if problem:
+        raise Refused("kind", problem)
+    return compile_answer(node)
+
+
+_EXPRESSIONS = frozenset(["num", "var", "const", "add", "mul", "neg", "div", "pow", "root", "fn", "pct", "deg"])
+
+
+def _misfit(node: Node, gold: Gold) -> str:
+    """Why an expression cannot be the gold, whatever its value: known before any of it is computed; else ""."""
+    while node.op in ("quantity", "approx"):
+        node = node.args[0]
+    if node.op not in _EXPRESSIONS:
+        return ""
+    if gold.parted:
+        return "" if any(inner.op in ("pm", "mp") for inner in walk(node)) else "a value where the gold is none"
+    if node.op != "num" and gold.names is not None and not variables(node) <= gold.names:
+        return "a letter that the gold does not have"
+    return ""
 
 
 def read_answer(answer: str, gold: Gold) -> list[Item]:
@@ -94,26 +127,22 @@ def read_answer(answer: str, gold: Gold) -> list[Item]:
     Raises:
         Refused: There is no reading.
     """
-    first = _grouping_first(answer, gold)
+    first = not gold.container
     try:
-        readings = [compile_answer(_parse(answer, first, gold.variables, gold.unit_letters))]
+        readings = [_read(answer, gold, first)]
     except Refused:
         if not gold.container or not _GROUPED.search(answer):
             raise
-        return [compile_answer(_parse(answer, not first, gold.variables, gold.unit_letters))]
+        return [_read(answer, gold, not first)]
     if gold.container and _GROUPED.search(answer):
         try:
-            readings.append(compile_answer(_parse(answer, not first, gold.variables, gold.unit_letters)))
+            readings.append(_read(answer, gold, not first))
         except Refused:
             return readings
     return readings
 
 
 _GROUPED = re.compile(r"\d,\d{3}")
-
-
-def _grouping_first(answer: str, gold: Gold) -> bool:
-    return not gold.container
 
 
 _PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,17})")
@@ -139,7 +168,8 @@ def read_gold(reference: object, kind: str = "auto") -> Gold:
     if kind in ("auto", "integer") and _PLAIN.fullmatch(reference):
         value = int(reference)
         node = Node("num", (abs(value), None))
-        return Gold(reference, "item", Item("value", Node("neg", (node,)) if value < 0 else node, value=value))
+        item = Item("value", Node("neg", (node,)) if value < 0 else node, value=value)
+        return Gold(reference, "item", item, names=frozenset())
     source = clean(reference)
     if not source:
         raise ReferenceRefusedError(f"expected a gold answer, got only {reference!r}")
@@ -180,7 +210,7 @@ def _read_item(source: str, reference: str, kind: str) -> Gold:
     start_work()
     bracketed = source[0] in "([" or source.startswith(("\\left", "\\{"))
     try:
-        node = _parse(source, not bracketed, frozenset(), frozenset())
+        node = _parse(source, Gold(source, kind), not bracketed)
         item = compile_answer(node)
     except Refused as refusal:
         if kind == "auto" and not _has_mathematics(source):
@@ -207,7 +237,14 @@ def _read_item(source: str, reference: str, kind: str) -> Gold:
             letter for letter in UNIT_LETTERS if {base for base, _ in unit_named(letter).dimension} & dimensions
         )
     container = item.kind in ("seq", "list", "set", "matrix", "reals")
-    return Gold(source, "item", item, "", (), names, unit_letters, container)
+    every = variables(node) if item.kind == "value" else None
+    return Gold(source, "item", item, "", (), names, unit_letters, container, _is_parted(item), every)
+
+
+def _is_parted(item: Item) -> bool:
+    if item.kind == "relation":
+        return item.reals is not None or assigned(item)[1] is None
+    return item.kind not in ("value", "ratio", "time")
 
 
 def _has_mathematics(source: str) -> bool:

@@ -11,6 +11,7 @@ from r1gym.types import Outcome, Span, Task, Verdict
 from r1gym.verifiers import text as prose
 from r1gym.verifiers.answers import parse_answer
 from r1gym.verifiers.compare import Policy, Ruling, compare
+from r1gym.verifiers.evaluate import evaluate
 from r1gym.verifiers.extract import Extraction, extract, quick
 from r1gym.verifiers.forms import start_work
 from r1gym.verifiers.gold import Gold, clean, read_answer, read_gold
@@ -98,6 +99,8 @@ class MathGrader:
         if self.integer is not None and _INTEGER.fullmatch(answer):
             right = int(answer) == self.integer
             return Ruling(right, "integer", "the same integer" if right else f"expected {self.integer}")
+        if len(answer) > 240 + 8 * len(self.gold.source):
+            return Ruling(False, "too_long", f"{len(answer)} characters for a gold of {len(self.gold.source)}")
         start_work()
         answer = clean(answer)
         if answer == self.gold.source:
@@ -152,13 +155,25 @@ class MathGrader:
 
 
 def _tree_or_text(answer: str) -> Any:
-    """The answer's own tree where the grammar has one (it reads more spellings), else its text for the LaTeX parser."""
+    """The answer's own tree where the grammar has one (it reads more spellings), else its text for the LaTeX parser.
+
+    Raises:
+        Refused: The tree would take more work than is allowed: no worker need find that out.
+    """
     from r1gym.verifiers.workers import tree
 
     try:
-        return tree(parse_answer(answer))
-    except Refused:
+        node = parse_answer(answer)
+    except Refused as refusal:
+        if refusal.rule == "over_budget":
+            raise
         return answer
+    try:
+        evaluate(node)
+    except Refused as refusal:
+        if refusal.rule == "over_budget":
+            raise
+    return tree(node)
 
 
 def _ask(job: dict[str, Any]) -> str:

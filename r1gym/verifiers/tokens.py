@@ -208,22 +208,23 @@ _ESCAPED = {"{": "\\{", "}": "\\}", "%": "%", "$": "dollar", "|": "|", "#": "#",
 _SEPARATOR = re.compile(_SEPARATORS + "|[, ]")
 
 
-def tokenize(text: str, *, group_commas: bool = True) -> list[Token]:
+def tokenize(text: str, *, group_commas: bool = True, limit: int = MAX_TOKENS) -> list[Token]:
     """The tokens of ``text``.
 
     Args:
         text: ASCII and LaTeX spelling (see ``symbols.to_ascii``).
         group_commas: Whether ``1,234`` is one number; where false it is two.
+        limit: More tokens than this are refused.
 
     Raises:
         Refused: Something outside the table, or too long.
     """
     tokens: list[Token] = []
-    _scan(text, _GROUPING if group_commas else _PLAIN, tokens, False)
+    _scan(text, _GROUPING if group_commas else _PLAIN, tokens, False, min(limit, MAX_TOKENS))
     return tokens
 
 
-def _scan(text: str, scanner: re.Pattern[str], tokens: list[Token], prose: bool) -> None:
+def _scan(text: str, scanner: re.Pattern[str], tokens: list[Token], prose: bool, limit: int) -> None:
     at = 0
     spaced = prose
     for match in scanner.finditer(text):
@@ -257,17 +258,17 @@ def _scan(text: str, scanner: re.Pattern[str], tokens: list[Token], prose: bool)
         elif kind == "name":
             tokens.append(Token(match.group("env"), match.group("name")))
         else:
-            _prose(match, scanner, tokens, prose)
+            _prose(match, scanner, tokens, prose, limit)
             spaced = True
             continue
         spaced = False
-        if len(tokens) > MAX_TOKENS:
-            raise Refused("over_budget", f"more than {MAX_TOKENS} tokens")
+        if len(tokens) > limit:
+            raise Refused("over_budget", f"more than {limit} tokens")
     if at != len(text):
         raise Refused("unknown_token", f"{text[at : at + 12]!r} is not in the token table")
 
 
-def _prose(match: re.Match[str], scanner: re.Pattern[str], tokens: list[Token], nested: bool) -> None:
+def _prose(match: re.Match[str], scanner: re.Pattern[str], tokens: list[Token], nested: bool, limit: int) -> None:
     if nested:
         raise Refused("grammar", "a text passage inside another")
     content = match.group("inner")
@@ -275,7 +276,7 @@ def _prose(match: re.Match[str], scanner: re.Pattern[str], tokens: list[Token], 
     if command.startswith("\\operatorname") and content.strip() in FUNCTIONS:
         tokens.append(Token("fn", content.strip()))
         return
-    _scan(content, scanner, tokens, True)
+    _scan(content, scanner, tokens, True, limit)
 
 
 def _number(text: str, spaced: bool) -> Token:

@@ -24,6 +24,7 @@ MEMORY_BYTES = 160 * 2**20
 def main() -> None:
     """Serve until stdin ends."""
     _settle()
+    _own_stdout()
     _send({"ready": True})
     while True:
         head = _receive(4)
@@ -69,9 +70,22 @@ def _limit(kind: int, soft: int) -> None:
     resource.setrlimit(kind, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
+_replies = 1
+"""The descriptor that replies go to."""
+
+
+def _own_stdout() -> None:
+    """Keep the pipe for replies alone: whatever a library prints must not get between them."""
+    global _replies
+    _replies = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
 def _send(message: dict[str, Any]) -> None:
     data = json.dumps(message).encode()
-    os.write(1, struct.pack(">I", len(data)) + data)
+    os.write(_replies, struct.pack(">I", len(data)) + data)
 
 
 def _receive(count: int) -> bytes | None:

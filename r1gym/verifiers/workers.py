@@ -23,8 +23,8 @@ from r1gym.verifiers.reasons import WorkerUnavailableError
 
 __all__ = ["WALL_SECONDS", "ask", "shut_down", "tree"]
 
-WALL_SECONDS = 20.0
-"""Seconds of wall clock for one job: a backstop, its 1.5 s of CPU (see ``worker``) end it long before."""
+WALL_SECONDS = 60.0
+"""Seconds of wall clock for one job: for starved machines alone, its 1.5 s of CPU (see ``worker``) end it before."""
 
 MAX_JOBS = 500
 """Jobs after which a worker is replaced."""
@@ -33,7 +33,6 @@ MAX_MEGABYTES = 180
 """Resident size beyond which a worker is replaced after its job."""
 
 _START_SECONDS = 120.0
-_QUEUE_SECONDS = 300.0
 _WORKERS = 2
 
 _PROGRAM = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from r1gym.verifiers.worker import main; main()"
@@ -86,7 +85,10 @@ class _Worker:
         if self._read(_START_SECONDS) != {"begun": True}:
             self.kill()
             return None
-        reply = self._read(WALL_SECONDS)
+        try:
+            reply = self._read(WALL_SECONDS)
+        except ValueError:
+            reply = None  # half a message from a worker that was killed while it wrote
         if reply is None:
             self.kill()
             return {"result": "over_budget"}
@@ -146,11 +148,13 @@ class _Pool:
         self.idle: list[_Worker] = []
 
     def ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        if not self.free.acquire(timeout=_QUEUE_SECONDS):
-            raise WorkerUnavailableError(f"no symbolic worker became free in {_QUEUE_SECONDS:.0f} s")
+        # No time limit on the queue: whoever holds a worker gives it back within its own limits, and an UNGRADABLE for
+        # those who wait behind hanging answers would let completions mask each other.
+        self.free.acquire()
         try:
-            for _ in range(2):
-                worker = self._take()
+            for fresh in (False, True):
+                # The second worker is a new one: a used one may carry what the last answer did to it.
+                worker = _Worker() if fresh else self._take()
                 reply = worker.run(job)
                 if worker.alive:
                     with self.lock:

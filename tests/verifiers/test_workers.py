@@ -104,3 +104,28 @@ def test_threads_share_graders():
     for thread in threads:
         thread.join()
     assert results.count(Outcome.CORRECT) == results.count(Outcome.WRONG) == 20
+
+
+def test_waiting_behind_hanging_answers_is_never_ungradable():
+    """Three hanging answers for two workers, and three honest ones behind them."""
+    grader = prepare(Task("t", "math", "", HANGING[0]))
+
+    def judge(answer: str) -> str:
+        return grader.grade(boxed(answer)).reason.split(":")[0]
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        hanging = [pool.submit(judge, HANGING[1]) for _ in range(3)]
+        honest = [pool.submit(judge, r"\frac13") for _ in range(3)]
+        assert [job.result() for job in hanging] == ["over_budget"] * 3
+        assert [job.result() for job in honest] == ["symbolic"] * 3
+
+
+def test_a_hopeless_size_needs_no_worker(monkeypatch):
+    grader = prepare(Task("t", "math", "", HANGING[0]))
+
+    def refuse(_):
+        raise AssertionError("asked a worker")
+
+    monkeypatch.setattr("r1gym.verifiers.workers.ask", refuse)
+    for answer in ("(x+1)^{100000}", r"\binom{10^6}{5\cdot 10^5}", "((9!)!)!", "1+" * 300 + "1"):
+        assert grader.grade(boxed(answer)).reason.split(":")[0] in ("over_budget", "too_long")
