@@ -13,15 +13,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import gymnasium as gym
+
+from r1gym.envs.vector import GroupedVectorEnv, row
 from r1gym.errors import ConfigError, NumericalError
 from r1gym.types import Completion, Episode, Outcome, Prompt, Reward, Span, Task, Turn, Verdict
 
 if TYPE_CHECKING:
-    import gymnasium as gym
-
     from r1gym.policy.protocol import Policy, Sampling
 
-__all__ = ["Start", "derive_seed", "draw_starts", "rollout"]
+__all__ = ["Start", "TextEnv", "derive_seed", "draw_starts", "rollout"]
+
+TextEnv = gym.Env[str, str] | GroupedVectorEnv
+"""What is asked: one environment, reset again for each completion, or one that holds whole groups."""
+
+Step = tuple[str, float, bool, bool, dict[str, Any]]
+"""Observation, reward, terminated, truncated, info."""
 
 MAX_SHUFFLED_TASKS = 200_000
 """Above this many tasks a set is drawn from instead of shuffled: repeats are rare, and a permutation costs time."""
@@ -46,7 +53,7 @@ def derive_seed(*parts: int | str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def draw_starts(env: gym.Env[str, str], seed: int, step: int, count: int) -> list[Start]:
+def draw_starts(env: TextEnv, seed: int, step: int, count: int) -> list[Start]:
     """The ``count`` tasks of training step ``step``: a pure function of its arguments, so that a run can resume.
 
     A set that lists its tasks (``env.unwrapped.gradable``, the usable row numbers) is gone through in a new seeded
@@ -70,7 +77,7 @@ def draw_starts(env: gym.Env[str, str], seed: int, step: int, count: int) -> lis
 
 def rollout(
     policy: Policy,
-    env: gym.Env[str, str],
+    env: TextEnv,
     starts: Sequence[Start],
     group_size: int,
     sampling: Sampling,
@@ -83,6 +90,7 @@ def rollout(
         policy: Draws the completions.
         env: A single-turn text environment (observation and action are strings). Its ``info`` may carry what
             r1gym's own environments give (messages, verdict, reward terms); a plain text environment needs none.
+            A grouped one is asked once a group and judges the whole batch in one step.
         starts: P tasks.
         group_size: G completions of each task.
         sampling: Temperature, budget and the like.
@@ -94,25 +102,74 @@ def rollout(
         Episodes, [P][G].
 
     Raises:
-        ConfigError: The environment went on after one completion, does not speak text, or asks something else when it
-            is reset with the same seed.
+        ConfigError: The environment went on after one completion, does not speak text, asks something else when it
+            is reset with the same seed, or holds other groups than asked for.
         NumericalError: A reward that is not a finite number.
     """
-    asked = [_ask(policy, env, start) for start in starts]
+    asked = [
+        _asked(policy, env, start, *told) for start, told in zip(starts, _begin(env, starts, group_size), strict=True)
+    ]
     prompts = [prompt for _, prompt in asked]
     seeds = [[derive_seed(seed, first_group + p, g) for g in range(group_size)] for p in range(len(starts))]
     completions = policy.sample(prompts, group_size, sampling, seeds)
+    steps = _finish(env, starts, [task for task, _ in asked], completions)
     return [
         [
-            _judge(env, start, task, prompt, completion, seeds[p][g], first_group + p)
+            _episode(env, task, prompt, completion, steps[p][g], seeds[p][g], first_group + p)
             for g, completion in enumerate(completions[p])
         ]
-        for p, (start, (task, prompt)) in enumerate(zip(starts, asked, strict=True))
+        for p, (task, prompt) in enumerate(asked)
     ]
 
 
-def _ask(policy: Policy, env: gym.Env[str, str], start: Start) -> tuple[Task, Prompt]:
-    observation, info = start.reset(env)
+def _begin(env: TextEnv, starts: Sequence[Start], group_size: int) -> list[tuple[str, dict[str, Any]]]:
+    """Question and info of each start."""
+    if not isinstance(env, GroupedVectorEnv):
+        return [start.reset(env) for start in starts]
+    groups = env.num_envs // env.group_size
+    if group_size != env.group_size or len(starts) > groups:
+        raise ConfigError(
+            f"{len(starts)} groups of {group_size} do not fit an environment of {groups} groups of {env.group_size}: "
+            f"make it with num_envs={len(starts) * group_size}, group_size={group_size}"
+        )
+    used = [place < len(starts) * group_size for place in range(env.num_envs)]
+    seeds = [start.seed for start in starts] + [0] * (groups - len(starts))
+    texts, info = env.reset(seed=seeds, options={"reset_mask": used, "index": [start.index for start in starts]})
+    return [(texts[p * group_size], row(info, p * group_size)) for p in range(len(starts))]
+
+
+def _finish(
+    env: TextEnv, starts: Sequence[Start], tasks: Sequence[Task], completions: Sequence[Sequence[Completion]]
+) -> list[list[Step]]:
+    """What the environment says of each completion, [P][G]."""
+    if not isinstance(env, GroupedVectorEnv):
+        return [
+            [_step_alone(env, start, task, completion) for completion in group]
+            for start, task, group in zip(starts, tasks, completions, strict=True)
+        ]
+    texts = [completion.text for group in completions for completion in group]
+    observations, rewards, terminated, truncated, info = env.step_subset(range(len(texts)), texts)
+    flat = [
+        (observations[n], float(rewards[n]), bool(terminated[n]), bool(truncated[n]), row(info, n))
+        for n in range(len(texts))
+    ]
+    return [flat[p * env.group_size : (p + 1) * env.group_size] for p in range(len(completions))]
+
+
+def _step_alone(env: gym.Env[str, str], start: Start, task: Task, completion: Completion) -> Step:
+    again, _ = start.reset(env)
+    if again != task.question:
+        raise ConfigError(
+            f"{env} asked {task.question[:80]!r} and, reset with the same seed {start.seed}, {again[:80]!r}: a group "
+            "needs one task, so reset(seed=...) must restart everything"
+        )
+    observation, total, terminated, truncated, info = env.step(completion.text)
+    return observation, float(total), terminated, truncated, info
+
+
+def _asked(
+    policy: Policy, env: TextEnv, start: Start, observation: Any, info: Mapping[str, Any]
+) -> tuple[Task, Prompt]:
     if not isinstance(observation, str):
         raise ConfigError(
             f"{env} gives observations of type {type(observation).__name__}: only text environments can be asked"
@@ -125,22 +182,16 @@ def _ask(policy: Policy, env: gym.Env[str, str], start: Start) -> tuple[Task, Pr
     return task, policy.prompt(tuple(messages))
 
 
-def _judge(
-    env: gym.Env[str, str],
-    start: Start,
+def _episode(
+    env: TextEnv,
     task: Task,
     prompt: Prompt,
     completion: Completion,
+    step: Step,
     seed: int,
     group_id: int,
 ) -> Episode:
-    again, _ = start.reset(env)
-    if again != task.question:
-        raise ConfigError(
-            f"{env} asked {task.question[:80]!r} and, reset with the same seed {start.seed}, {again[:80]!r}: a group "
-            "needs one task, so reset(seed=...) must restart everything"
-        )
-    observation, total, terminated, truncated, info = env.step(completion.text)
+    observation, total, terminated, truncated, info = step
     if not (terminated or truncated):
         raise ConfigError(
             f"{env} went on after one completion; rollouts are single-turn: give an environment whose step ends "
@@ -148,14 +199,13 @@ def _judge(
         )
     if not math.isfinite(total):
         raise NumericalError(f"{env} gave the reward {total} for the task {task.id}: rewards must be finite numbers")
-    verdict = _verdict(info, float(total))
+    verdict = _verdict(info, total)
     cut = completion.finish == "length"
     if cut and verdict.outcome is Outcome.NO_ANSWER:
         verdict = Verdict.truncated(f"{verdict.reason} (the token budget of {len(completion.token_ids)} ran out)")
     terms = {str(name): float(value) for name, value in dict(info.get("reward_terms", {})).items()}
-    turn = Turn(prompt, completion, observation, float(total))
-    reward = Reward(float(total), terms)
-    return Episode(task, seed, group_id, (turn,), verdict, reward, truncated=cut or bool(truncated))
+    turn = Turn(prompt, completion, observation, total)
+    return Episode(task, seed, group_id, (turn,), verdict, Reward(total, terms), truncated=cut or bool(truncated))
 
 
 def _verdict(info: Mapping[str, Any], total: float) -> Verdict:

@@ -153,3 +153,26 @@ def test_every_task_is_met_once_an_epoch_in_an_order_of_the_seed() -> None:
     assert drawn[: len(rows)] != drawn[len(rows) : 2 * len(rows)]
     assert draw_starts(env, 0, 5, 3) == draw_starts(env, 0, 5, 3)  # a run that goes on needs no history
     assert draw_starts(env, 0, 0, 3) != draw_starts(env, 1, 0, 3)
+
+
+def grouped(count: int, size: int, **options: Any) -> Any:
+    return gym.make_vec("r1/Arithmetic-v0", num_envs=count, group_size=size, digits=1, **options)
+
+
+def test_a_grouped_environment_gives_the_episodes_of_a_single_one() -> None:
+    policy, single = Scripted(f"\\boxed{{{answer()}}}", "length"), gym.make("r1/Arithmetic-v0", digits=1)
+    for starts in ([Start(4, 3), Start(5, 9)], [Start(4), Start(5, 9)], [Start(11)]):
+        one, many = (
+            rollout(policy, env, starts, 2, SAMPLING, seed=1, first_group=6)  # type: ignore[arg-type]
+            for env in (single, grouped(6, 2))
+        )
+        assert one == many and [episode.group_id for episode in many[0]] == [6, 6]
+    assert draw_starts(grouped(6, 2), 3, 1, 4) == draw_starts(single, 3, 1, 4)
+
+
+def test_groups_that_do_not_fit_are_refused() -> None:
+    policy: Any = Scripted("x")
+    with pytest.raises(ConfigError, match="1 groups of 3 do not fit an environment of 2 groups of 2"):
+        rollout(policy, grouped(4, 2), [Start(1)], 3, SAMPLING, seed=1)
+    with pytest.raises(ConfigError, match="num_envs=6, group_size=2"):
+        rollout(policy, grouped(4, 2), [Start(1)] * 3, 2, SAMPLING, seed=1)

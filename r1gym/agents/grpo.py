@@ -27,11 +27,10 @@ from r1gym.agents.setup import check_run, make_env, make_held_out, make_policy, 
 from r1gym.config import parse, run_command
 from r1gym.errors import NumericalError
 from r1gym.policy.protocol import Sampling
-from r1gym.rollout import derive_seed, draw_starts, rollout
+from r1gym.rollout import TextEnv, derive_seed, draw_starts, rollout
 from r1gym.screen import Screen, make_screen
 
 if TYPE_CHECKING:
-    import gymnasium as gym
     from accelerate import Accelerator
 
     from r1gym.logbook import RunFolder
@@ -56,7 +55,7 @@ class RunResult:
 def train(
     config: GRPOConfig,
     policy: Policy | None = None,
-    env: gym.Env[str, str] | None = None,
+    env: TextEnv | None = None,
     *,
     folder: RunFolder | None = None,
     screen: Screen | None = None,

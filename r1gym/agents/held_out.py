@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from r1gym.evals.intervals import wilson
-from r1gym.rollout import Start, derive_seed, rollout
+from r1gym.rollout import Start, TextEnv, derive_seed, rollout
 from r1gym.types import Episode, Outcome
 
 if TYPE_CHECKING:
-    import gymnasium as gym
-
     from r1gym.policy.protocol import Policy, Sampling
 
 __all__ = ["HeldOut", "measure"]
@@ -39,11 +37,9 @@ class HeldOut:
         }
 
 
-def measure(
-    policy: Policy, env: gym.Env[str, str], tasks: int, sampling: Sampling, seed: int, first: int = 0
-) -> HeldOut:
+def measure(policy: Policy, env: TextEnv, tasks: int, sampling: Sampling, seed: int, first: int = 0) -> HeldOut:
     """Ask tasks ``first`` to ``first + tasks`` of ``env`` (fewer where it has fewer) once each."""
-    rows = env.unwrapped.gradable  # type: ignore[attr-defined]
+    rows = env.unwrapped.gradable  # type: ignore[union-attr]
     starts = [Start(0, int(rows[place])) for place in range(first, min(first + tasks, len(rows)))]
     episodes: list[Episode] = []
     for begin in range(0, len(starts), TASKS_AT_ONCE):

@@ -18,7 +18,6 @@ from r1gym.agents.held_out import measure
 from r1gym.types import Episode, Outcome
 
 if TYPE_CHECKING:
-    import gymnasium as gym
     from accelerate import Accelerator
 
     from r1gym.agents.batch import Batch
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from r1gym.agents.losses import LossInputs
     from r1gym.logbook import RunFolder
     from r1gym.policy.protocol import Policy, Sampling
+    from r1gym.rollout import TextEnv
     from r1gym.screen import Screen
 
 __all__ = ["Figures", "Meter", "draw_curve", "say_interrupted"]
@@ -86,7 +86,7 @@ class Meter:
         folder: RunFolder,
         screen: Screen,
         accelerator: Accelerator,
-        held_out: gym.Env[str, str] | None,
+        held_out: TextEnv | None,
         sampling: Sampling,
         stage: str,
     ) -> None:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 import r1gym  # noqa: F401  (registers the environments)
+from r1gym.agents.held_out import TASKS_AT_ONCE
 from r1gym.config import as_json
+from r1gym.envs.vector import GroupedVectorEnv
 from r1gym.errors import ConfigError, PromptTooLongError, UnknownNameError
 from r1gym.logbook import RunFolder
 from r1gym.policy.hf import HFPolicy
-from r1gym.rollout import Start
+from r1gym.rollout import Start, TextEnv
 
 if TYPE_CHECKING:
     import torch
@@ -22,14 +24,20 @@ if TYPE_CHECKING:
 
 __all__ = ["check_run", "make_env", "make_held_out", "make_policy", "open_folder"]
 
+GROUPED = "r1gym.envs.vector:GroupedVectorEnv"
 CHECKED_PROMPTS = 20_000
 """Sets of at most this many tasks have the length of every prompt looked at before a run."""
 SPOT_CHECKS = 256
 """Prompts looked at, evenly spread, of a larger set."""
 
 
-def _make(name: str, **options: Any) -> gym.Env[str, str]:
+def _make(name: str, num_envs: int, group_size: int, **options: Any) -> TextEnv:
+    """The environment ``name``: in groups where it can hold them, so that a whole batch is judged in one step."""
     try:
+        if _grouped(name):
+            envs = gym.make_vec(name, num_envs=num_envs, group_size=group_size, **options)
+            assert isinstance(envs, GroupedVectorEnv)
+            return envs
         return gym.make(name, **options)
     except gym.error.UnregisteredEnv as error:
         raise UnknownNameError(f"unknown environment {name!r}: {error} (python -m r1gym.envs lists ours)") from error
@@ -47,15 +55,24 @@ def _is_ours(name: str) -> bool:
     return isinstance(entry, str) and entry.startswith("r1gym.")
 
 
-def make_env(config: GRPOConfig) -> gym.Env[str, str]:
+def _grouped(name: str) -> bool:
+    """The id makes groups, and needs no wrapper that stands around single environments."""
+    try:
+        spec = gym.spec(name)
+    except (gym.error.Error, ModuleNotFoundError):
+        return False
+    return spec.vector_entry_point == GROUPED and not spec.additional_wrappers
+
+
+def make_env(config: GRPOConfig) -> TextEnv:
     """The environment to learn from."""
     options = config.make_options()
     if _is_ours(config.env):
         options.setdefault("split", config.split)
-    return _make(config.env, **options)
+    return _make(config.env, config.prompts_per_step * config.group_size, config.group_size, **options)
 
 
-def make_held_out(config: GRPOConfig, env: gym.Env[str, str]) -> gym.Env[str, str] | None:
+def make_held_out(config: GRPOConfig, env: TextEnv) -> TextEnv | None:
     """The same environment on its test split; None where no tasks are held out.
 
     That is where the set has no test split, where the run does not learn from "train", where ``data=`` puts one
@@ -67,7 +84,7 @@ def make_held_out(config: GRPOConfig, env: gym.Env[str, str]) -> gym.Env[str, st
     if not config.eval_tasks or config.split != "train" or "data" in options or not _is_ours(config.env):
         return None
     try:
-        return _make(config.env, **{**options, "split": "test"})
+        return _make(config.env, TASKS_AT_ONCE, 1, **{**options, "split": "test"})
     except UnknownNameError as error:
         if "split" in str(error):
             return None
@@ -93,7 +110,7 @@ def open_folder(config: GRPOConfig, accelerator: Accelerator) -> RunFolder:
     return RunFolder(path, resumed, writes=accelerator.is_main_process)
 
 
-def check_run(config: GRPOConfig, policy: Policy, env: gym.Env[str, str], processes: int) -> None:
+def check_run(config: GRPOConfig, policy: Policy, env: TextEnv, processes: int) -> None:
     """Find out now what would fail later.
 
     Raises:
@@ -106,6 +123,7 @@ def check_run(config: GRPOConfig, policy: Policy, env: gym.Env[str, str], proces
             f"--prompts-per-step {config.prompts_per_step} cannot be dealt evenly to {processes} processes: "
             f"take a multiple of {processes}"
         )
+    env = env.single_env if isinstance(env, GroupedVectorEnv) else env
     env.reset(seed=0)
     context = getattr(policy, "context", None)
     if context is None:

@@ -287,22 +287,32 @@ class ReasoningEnv(gym.Env[str, str]):
                 print(told)
         return "", reward.total, True, False, step_info(self._task.id, verdict, reward)
 
-    def judge(self, completion: str) -> tuple[Verdict, Reward]:
-        """The verdict and the reward of one completion of the present task; the episode is left as it is.
+    @property
+    def asked(self) -> Task:
+        """The task of the present episode, its reference with it.
 
         Raises:
             ResetNeeded: No question has been asked.
         """
         if self._task is None:
             raise ResetNeeded("no question has been asked: call env.reset() first")
-        grader = self._grader(self._task)
+        return self._task
+
+    def judge(self, completion: str, task: Task | None = None) -> tuple[Verdict, Reward]:
+        """The verdict and the reward of one completion of ``task`` (the present one); the episode is left as it is.
+
+        Raises:
+            ResetNeeded: No question has been asked.
+        """
+        task = task or self.asked
+        grader = self._grader(task)
         if isinstance(grader, str):
             verdict = Verdict.ungradable(f"reference_refused: {grader}")
         else:
-            verdict = _grade(grader, completion, self._task.id)
-        verdicts = {"accuracy": verdict, "format": _grade(self._form, completion, self._task.id)}
+            verdict = _grade(grader, completion, task.id)
+        verdicts = {"accuracy": verdict, "format": _grade(self._form, completion, task.id)}
         if "language" in self.terms:
-            verdicts["language"] = language = _grade(language_grader(self._task), completion, self._task.id)
+            verdicts["language"] = language = _grade(language_grader(task), completion, task.id)
             verdict = dataclasses.replace(verdict, spans=verdict.spans + language.spans)
         return verdict, reward_terms.combine(verdicts, self.weights)
 
