@@ -15,6 +15,7 @@ from r1gym.verifiers.reasons import WorkerUnavailableError
 __all__ = ["DOMAINS", "Grader", "prepare", "verify", "verify_batch"]
 
 DOMAINS: dict[str, str] = {
+    "choice": "r1gym.verifiers.choice:prepare",
     "countdown": "r1gym.verifiers.countdown:prepare",
     "format": "r1gym.verifiers.format:prepare",
     "language": "r1gym.verifiers.language.grader:prepare",

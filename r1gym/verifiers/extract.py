@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from r1gym.verifiers.marks import BOXES, CONTEXT, MAX_ANSWER, Mark, find_marks, is_placeholder, may_deny
 from r1gym.verifiers.retractions import is_idle, other_values, taken_back
 
-__all__ = ["MODES", "Extraction", "extract", "quick"]
+__all__ = ["MODES", "Extraction", "after_thought", "extract", "quick"]
 
 MODES = ("lenient", "strict:####", "strict:answer", "strict:boxed")
 """The ways to look for a final answer; a strict one accepts only the form that the prompt declares."""
@@ -53,7 +53,7 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
     """
     if not isinstance(text, str):
         return _none("not_text", f"expected text, got {type(text).__name__}")
-    low, problem = _after_thought(text)
+    low, problem = after_thought(text)
     if problem:
         return _none("unclosed_thought", problem)
     low = max(low, len(text) - MAX_TEXT)
@@ -107,7 +107,7 @@ def quick(text: str) -> tuple[str, int, int] | None:
     return answer, start, match.end()
 
 
-def _after_thought(text: str) -> tuple[int, str]:
+def after_thought(text: str) -> tuple[int, str]:
     """Where the text after the last thought begins; a problem where a thought is not closed."""
     low = 0
     for opening, closing in _THOUGHT_TAGS:
