@@ -66,6 +66,14 @@ CATALOG: tuple[Entry, ...] = (
         "GSM8K, grade-school word problems",
     ),
     Entry(
+        "r1/GPQADiamond-v0", "gpqa", "multiple choice", "test", "boxed", "choice", (("test", None),),
+        "GPQA Diamond, graduate science; dial option_seed",
+    ),
+    Entry(
+        "r1/MMLU-v0", "mmlu", "multiple choice", "test", "boxed", "choice", (("test", None),),
+        "MMLU, 57 subjects; dial option_seed",
+    ),
+    Entry(
         "r1/Arithmetic-v0", "arithmetic", "generated", "train", "none", "math", GENERATED,
         "sums, differences, products; dials digits, operations, depth, style",
     ),

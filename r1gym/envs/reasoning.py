@@ -19,6 +19,7 @@ from r1gym.envs.spaces import AnyText
 from r1gym.errors import ActionError, ConfigError, DataError, ReferenceRefusedError, unknown_name
 from r1gym.prompts import template_named
 from r1gym.tasks import loading
+from r1gym.tasks.multiple_choice import check_seed
 from r1gym.tasks.procedural import SIZES, ProceduralSource
 from r1gym.tasks.registry import source_named
 from r1gym.tasks.taskset import TaskSet
@@ -87,6 +88,7 @@ class ReasoningEnv(gym.Env[str, str]):
     - `rewards`: weight by term name, for example `{"accuracy": 1.0, "format": 0.1}`.
     - `render_mode`: "ansi" (render returns the text) or "human" (it is printed).
     - generated sets also take `task_seed` and their dials, for example `digits`, `operations`, `depth`, `style`.
+    - multiple choice also takes `option_seed`: the order of each task's options is a function of it and the task's id.
 
     ```python
     import gymnasium as gym, r1gym
@@ -164,8 +166,11 @@ class ReasoningEnv(gym.Env[str, str]):
                 raise unknown_name(f"split of {self.source.title}", self.split, SIZES)
             self.source.tasks(self.config, self.split, task_seed)  # cheap: checks the seed
             return
+        own = ("option_seed",) if self.source.arrange else ()
         for name in dials:
-            raise unknown_name(f"option of {self.source.title}", name, common)
+            if name not in own:
+                raise unknown_name(f"option of {self.source.title}", name, (*common, *own))
+        self.option_seed = check_seed(dials.get("option_seed", 0))
         loading.check_split(self.source, self.split)
 
     @property
@@ -189,6 +194,9 @@ class ReasoningEnv(gym.Env[str, str]):
         tasks = loading.load(self.source, self.split, self.data)
         if self.data is not None:
             self._accept(tasks)
+        if self.source.arrange:
+            tasks = self.source.arrange(tasks, self.option_seed)
+        if self.data is not None:
             return tasks, range(len(tasks))
         refused = REFUSED.get(self.source.name, frozenset())
         gradable = [index for index, task in enumerate(tasks) if task.id not in refused]

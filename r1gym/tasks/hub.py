@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import http.client
+import io
 import json
 import logging
 import os
@@ -61,7 +63,7 @@ def fetch(source: Source, split: str, folder: Path) -> Path:
         _pyarrow()  # before the download: the error should not cost one
     url = url_of(location)
     body = _download(url)
-    fields = _from_parquet(body, url) if location.path.endswith(".parquet") else _from_jsonl(body, url)
+    fields = _READERS[Path(location.path).suffix](body, url)
     tasks = [source.parse(Row(row, url, n + 1), split, n) for n, row in enumerate(fields)]
     if not tasks:
         raise DataError(f"{url} holds no row")
@@ -90,12 +92,16 @@ def _download(url: str) -> bytes:
     if os.environ.get("HF_HUB_OFFLINE", "").strip().upper() in {"1", "ON", "YES", "TRUE"}:
         raise HubUnreachableError("HF_HUB_OFFLINE is set")
     request = urllib.request.Request(url, headers={"User-Agent": "r1gym"})
+    if token := os.environ.get("HF_TOKEN", "").strip():
+        request.add_unredirected_header("Authorization", f"Bearer {token}")  # for the hub, not for where it sends us
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             body = _read(answer)
     except urllib.error.HTTPError as error:
         with error:  # an HTTPError is an open answer too
-            raise HubUnreachableError(f"{url}: HTTP {error.code} {error.reason}") from error
+            gated = error.code in (401, 403)
+            remedy = ". A gated set needs its terms accepted on the hub, and your token in HF_TOKEN" if gated else ""
+            raise HubUnreachableError(f"{url}: HTTP {error.code} {error.reason}{remedy}") from error
     except HubUnreachableError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -125,6 +131,14 @@ def _from_jsonl(body: bytes, url: str) -> list[dict[str, Any]]:
     return [dict(row.fields) for row in parse_rows(text, url)]
 
 
+def _from_csv(body: bytes, url: str) -> list[dict[str, Any]]:
+    try:
+        text = body.decode("utf-8-sig")
+        return [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""), strict=True)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{url} is not a CSV table in UTF-8: {error}") from error
+
+
 def _from_parquet(body: bytes, url: str) -> list[dict[str, Any]]:
     pyarrow = _pyarrow()
     try:
@@ -132,6 +146,9 @@ def _from_parquet(body: bytes, url: str) -> list[dict[str, Any]]:
     except pyarrow.ArrowException as error:
         raise DataError(f"{url} is not a parquet file: {error}") from error
     return rows
+
+
+_READERS = {".csv": _from_csv, ".jsonl": _from_jsonl, ".parquet": _from_parquet}
 
 
 def _pyarrow() -> Any:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from r1gym.errors import RowError
 from r1gym.types import Task
+
+if TYPE_CHECKING:
+    from r1gym.tasks.taskset import TaskSet
 
 __all__ = ["DataFile", "Fingerprint", "HubFile", "Row", "Source", "Split"]
 
@@ -112,3 +115,5 @@ class Source:
     """The fields a row must have, in words, for the command line."""
     sample: str = ""
     """Whose sample file serves as its split "sample"; "" for its own."""
+    arrange: Callable[[TaskSet, int], TaskSet] | None = None
+    """(tasks, option_seed) -> the tasks as they are asked, options in the order of that seed; None for sets without."""

@@ -1,4 +1,4 @@
-"""The multiple-choice grader: which one option does the completion's final answer name, by letter or by its whole text?"""
+"""The multiple-choice grader: which one option does the final answer name, by its letter or by its whole text?"""
 
 from __future__ import annotations
 

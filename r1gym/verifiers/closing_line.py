@@ -1,4 +1,4 @@
-"""A multiple-choice answer in a completion's last line that has no answer form: "(C)", "C) its text", "option C is correct"."""
+"""A multiple-choice answer in a last line without an answer form: "(C)", "C) its text", "option C is correct"."""
 
 from __future__ import annotations
 

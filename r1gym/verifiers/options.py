@@ -39,7 +39,8 @@ _CHANGED = re.compile(
 _FILLER = re.compile(
     r"(?:[\s,.:;…*–—$({\[]|\\(?:boxed|fbox|text(?:bf)?)(?![A-Za-z])|<answer>"
     r"|(?:the|my|final|correct|right|real|true|answer|option|choice|letter|it|is|it's|it’s|that|this|should|would|could"
-    r"|might|must|may|be|actually|instead|no|not sure|wait|so|to|or|and|maybe|perhaps|possibly|i|mean|meant|think|also|even)(?![\w'’]))*",
+    r"|might|must|may|be|actually|instead|no|not sure|wait|so|to|or|and|maybe|perhaps|possibly|i|mean|meant|think|also"
+    r"|even)(?![\w'’]))*",
     re.IGNORECASE,
 )
 _OPENING = re.compile(r"([A-J])(?![\w'’])")

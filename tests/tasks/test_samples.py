@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from itertools import combinations, product
-from math import comb, gcd, hypot
+from math import comb, gcd, hypot, log10, sqrt
 
 import pytest
 
 from r1gym.tasks import loading
 from r1gym.tasks.registry import SOURCES
 from r1gym.tasks.source import Source
+from r1gym.types import Task
 
 STORED = [source for source in SOURCES.values() if isinstance(source, Source)]
 
@@ -97,6 +98,30 @@ ANSWERS: dict[str, list[object]] = {
         12 * 8 - 15,
         11 * 7 // 7 + 6,
     ],
+    "gpqa": [
+        f"{sqrt(2 * 9.8 * 5.0):.1f} m/s",
+        f"{6 * 6 // (6 + 6) + 6} μF",
+        f"{(3**2 - 4**2) / 5**2 / 2:.2f}",
+        1 - -1,  # 1 − cos 180°
+        f"{2.2e-6 * 0.8 * 3e8 / sqrt(1 - 0.8**2):.0f} m",
+        f"{4.76 + log10(0.020 / 0.20):.2f}",
+        Fraction(1, 2) ** 3,
+        len({"methyl", "ring"}),
+        f"{2 * sqrt(0.09) * (1 - sqrt(0.09)) * 100:.0f} %",
+        3 + 2 + 1,
+    ],
+    "mmlu": [
+        1000 % 7,
+        sum((2, 4, 4, 7, 13)) // 5,
+        12 - 1,
+        f"{4 * 3**2 // 2} J",
+        count(k for k in range(1, 13) if gcd(k, 12) == 1),
+        f"{30 / (30 + 10):.2f}",
+        f"{(92 - 80) * 100 // 80} %",
+        count(1 for p, q, r in product((True, False), repeat=3) if (p or q) and not r),
+        2**10,
+        f"{45 // 15} p.m.",
+    ],
 }  # fmt: skip
 
 
@@ -109,13 +134,23 @@ def test_no_sample_is_a_row_of_a_real_set() -> None:
     def letters(text: str) -> str:
         return "".join(filter(str.isalnum, text.lower()))
 
-    real = {letters(t.question) for s in STORED for split in s.splits for t in loading.load(s, split, offline=True)}
+    at_hand = [source for source in STORED if source.name not in ("gpqa", "mmlu")]
+    real = {letters(t.question) for s in at_hand for split in s.splits for t in loading.load(s, split, offline=True)}
     ours = {letters(task.question) for source in STORED for task in loading.load(source, "sample")}
-    assert len(real) > 5000 and len(ours) == 50 and not real & ours
+    assert len(real) > 5000 and len(ours) == 70 and not real & ours
+
+
+def gold(task: Task) -> object:
+    """The gold answer; of multiple choice the text of the right option, the only one of its kind."""
+    if task.domain != "choice":
+        return task.reference
+    right: str = task.reference["options"]["ABCD".index(task.reference["answer"])]
+    assert len(task.reference["options"]) == 4 and task.reference["options"].count(right) == 1
+    return right
 
 
 @pytest.mark.parametrize("source", STORED, ids=lambda source: source.name)
 def test_every_answer_is_right(source: Source) -> None:
     tasks = loading.load(source, "sample")
-    assert [task.reference for task in tasks] == [str(answer) for answer in ANSWERS[source.sample or source.name]]
+    assert [gold(task) for task in tasks] == [str(answer) for answer in ANSWERS[source.sample or source.name]]
     assert all(task.meta["sample"] is True for task in tasks)

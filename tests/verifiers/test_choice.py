@@ -110,8 +110,8 @@ def test_a_grader_pickles() -> None:
 
 
 PIECES = st.sampled_from(
-    ["A", "B", "C", "D", "(C)", "12 N", "or", "answer is", r"\boxed{", "}", "<answer>", "</answer>", "option", "\n", ". ",
-     ", ", "not", "correct", "a car", "$", "**", ")", "I", "é", "\ud800"]
+    ["A", "B", "C", "D", "(C)", "12 N", "or", "answer is", r"\boxed{", "}", "<answer>", "</answer>", "option", "\n",
+     ". ", ", ", "not", "correct", "a car", "$", "**", ")", "I", "é", "\ud800"]
 )  # fmt: skip
 
 
@@ -122,5 +122,11 @@ def test_no_text_makes_it_raise_and_two_golds_never_both_win(text: str) -> None:
 
 
 def test_long_texts_are_judged_in_time() -> None:
-    for text in ("C) 12 N " * 300, "A " * 200_000, "(" * 100_000, "The answer is " + "C) " * 100_000, r"\boxed{" * 50_000):
+    for text in (
+        "C) 12 N " * 300,
+        "A " * 200_000,
+        "(" * 100_000,
+        "The answer is " + "C) " * 100_000,
+        r"\boxed{" * 50_000,
+    ):
         assert verify(text, FORCE, "choice").outcome is not Outcome.UNGRADABLE
