@@ -151,8 +151,10 @@ def leak(options: Options) -> None:
         with open_sandbox(backend) as sandbox:  # type: ignore[arg-type]
             judge(PYTHON, "python", SUM, LIMIT, sandbox=sandbox)
             first = judge(PYTHON, "python", SUM, LIMIT, sandbox=sandbox)
-            before, wrong, started = footprint(), Counter[str](), time.monotonic()
+            marks, wrong, started = {"before": footprint()}, Counter[str](), time.monotonic()
             for number in range(options.submissions):
+                if number == options.submissions // 2:
+                    marks["half way"] = footprint()
                 if number % 10 == 9:
                     program: Hostile = hostile[number // 10 % len(hostile)]
                     tests = CALLS if program.call else STDIO
@@ -161,15 +163,18 @@ def leak(options: Options) -> None:
                 else:
                     wrong["honest"] += judge(PYTHON, "python", SUM[:1], LIMIT, sandbox=sandbox).verdict != "AC"
             seconds = time.monotonic() - started
-            last, after = judge(PYTHON, "python", SUM, LIMIT, sandbox=sandbox), footprint()
+            last = judge(PYTHON, "python", SUM, LIMIT, sandbox=sandbox)
+            marks["after"] = footprint()
             same = [(t.verdict, t.stdout, t.stderr) for t in first.tests] == [
                 (t.verdict, t.stdout, t.stderr) for t in last.tests
             ]
             bad = {name: count for name, count in wrong.items() if count}
             CONSOLE.print(
                 f"{backend}: {options.submissions} submissions in {seconds:.0f} s, wrong: {bad or 'none'}, "
-                f"first equals last: {same}, slots started: {sandbox.pool.started}\n  before {before}\n  after  {after}"
+                f"first equals last: {same}, slots started: {sandbox.pool.started}"
             )
+            for when, found_then in marks.items():
+                CONSOLE.print(f"  {when:8} {found_then}")
 
 
 BUSY = "s = 0\nfor i in range({count}):\n    s += i\nprint(s)"
