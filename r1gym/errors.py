@@ -8,6 +8,7 @@ R1GymError
 │   ├── ReferenceRefusedError             a gold answer that its own verifier does not accept
 │   └── DataNotFoundError (FileNotFoundError)  a task set is in none of the places looked at
 ├── ActionError (TypeError)               an action that is not text
+├── ConformanceError (AssertionError)     an environment that breaks rules; all of them are named
 ├── PromptTooLongError (ValueError)       a prompt that leaves no room in the model's context
 ├── TokenizerError (ValueError)           a tokenizer without what sampling needs
 ├── ModelError (ValueError)               a model that cannot be loaded or used
@@ -29,6 +30,7 @@ from collections.abc import Iterable
 __all__ = [
     "ActionError",
     "ConfigError",
+    "ConformanceError",
     "DataError",
     "DataNotFoundError",
     "MissingExtraError",
@@ -79,6 +81,10 @@ class DataNotFoundError(DataError, FileNotFoundError):
 
 class ActionError(R1GymError, TypeError):
     """An action that is not text."""
+
+
+class ConformanceError(R1GymError, AssertionError):
+    """An environment that breaks rules of reasoning environments; the message names all of them."""
 
 
 class PromptTooLongError(R1GymError, ValueError):
