@@ -8,7 +8,7 @@ from typing import Any
 
 from r1gym.envs.conformance.bench import SEED, Bench, Fault, NotRunError, text_of
 
-__all__ = ["garbage", "gold", "never_ungradable", "right_completions"]
+__all__ = ["answer_of", "garbage", "gold", "never_ungradable", "right_completions"]
 
 DEADLINE = 5.0
 """Seconds for one completion."""
@@ -80,10 +80,16 @@ def never_ungradable(bench: Bench) -> Iterator[Fault]:
             return
 
 
+def answer_of(reference: object, meta: Mapping[str, Any]) -> str:
+    """The text of a right answer: the task's own solution, the "answer" of a reference in parts, or the reference."""
+    answer = meta.get("solution", reference.get("answer") if isinstance(reference, Mapping) else reference)
+    return str(answer) if isinstance(answer, (str, int, float)) else ""
+
+
 def right_completions(reference: object, meta: Mapping[str, Any]) -> Iterator[str]:
     """Completions that state a reference as final answer, in the forms that templates declare."""
-    answer = meta.get("solution", reference)
-    if not isinstance(answer, (str, int, float)):
+    answer = answer_of(reference, meta)
+    if not answer:
         return
     yield f"<think>I have worked it out.</think>\n<answer>{answer}</answer>"
     yield f"So the answer is $\\boxed{{{answer}}}$."
