@@ -202,7 +202,8 @@ def _episode(
     verdict = _verdict(info, total)
     cut = completion.finish == "length"
     if cut and verdict.outcome is Outcome.NO_ANSWER:
-        verdict = Verdict.truncated(f"{verdict.reason} (the token budget of {len(completion.token_ids)} ran out)")
+        reason = f"{verdict.reason} (the token budget of {len(completion.token_ids)} ran out)"
+        verdict = Verdict.truncated(reason, verdict.spans)
     terms = {str(name): float(value) for name, value in dict(info.get("reward_terms", {})).items()}
     turn = Turn(prompt, completion, observation, total)
     return Episode(task, seed, group_id, (turn,), verdict, Reward(total, terms), truncated=cut or bool(truncated))

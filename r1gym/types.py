@@ -190,9 +190,9 @@ class Verdict:
         return cls(Outcome.NO_ANSWER, 0.0, "", reason, spans)
 
     @classmethod
-    def truncated(cls, reason: str) -> Verdict:
+    def truncated(cls, reason: str, spans: tuple[Span, ...] = ()) -> Verdict:
         """No final answer, and the token budget ran out. Only ``rollout.py`` builds it."""
-        return cls(Outcome.TRUNCATED, 0.0, "", reason)
+        return cls(Outcome.TRUNCATED, 0.0, "", reason, spans)
 
     @classmethod
     def ungradable(cls, reason: str, extracted: str = "") -> Verdict:

@@ -34,20 +34,30 @@ class Batch:
     logprobs_BT: torch.Tensor
     """log π(token) as captured when the token was drawn, 0 outside the mask; the π_old of the ratio."""
     advantages_B: torch.Tensor
+    credit_BT: torch.Tensor | None = None
+    """What passages add to the advantage of their tokens; None where none are looked at."""
 
     @classmethod
-    def build(cls, groups_PG: Sequence[Sequence[Episode]], advantages_PG: torch.Tensor, keep_PG: torch.Tensor) -> Batch:
+    def build(
+        cls,
+        groups_PG: Sequence[Sequence[Episode]],
+        advantages_PG: torch.Tensor,
+        keep_PG: torch.Tensor,
+        credit_PGT: Sequence[Sequence[Sequence[float]]] | None = None,
+    ) -> Batch:
         """The rows of ``groups_PG`` where ``keep_PG`` is True (and where anything was drawn), in order."""
-        episodes, advantages = [], []
+        episodes, advantages, credits = [], [], []
         for p, group in enumerate(groups_PG):
             for g, episode in enumerate(group):
                 if bool(keep_PG[p, g]) and episode.turns[-1].completion.token_ids:
                     episodes.append(episode)
                     advantages.append(float(advantages_PG[p, g]))
+                    credits.append(None if credit_PGT is None else credit_PGT[p][g])
         width = max((len(_tokens(episode)) for episode in episodes), default=0)
         token_ids_BT = torch.zeros(len(episodes), width, dtype=torch.long)
         mask_BT = torch.zeros(len(episodes), width, dtype=torch.bool)
         logprobs_BT = torch.zeros(len(episodes), width)
+        credit_BT = None if credit_PGT is None else torch.zeros(len(episodes), width)
         for row, episode in enumerate(episodes):
             tokens, completion = _tokens(episode), episode.turns[-1].completion
             if len(completion.logprobs) != len(completion.token_ids):
@@ -59,7 +69,9 @@ class Batch:
             token_ids_BT[row, : len(tokens)] = torch.tensor(tokens)
             mask_BT[row, start : len(tokens)] = True
             logprobs_BT[row, start : len(tokens)] = torch.tensor(completion.logprobs)
-        return cls(token_ids_BT, mask_BT, logprobs_BT, torch.tensor(advantages))
+            if credit_BT is not None:
+                credit_BT[row, start : len(tokens)] = torch.tensor(credits[row])
+        return cls(token_ids_BT, mask_BT, logprobs_BT, torch.tensor(advantages), credit_BT)
 
     @property
     def rows(self) -> int:
@@ -80,6 +92,7 @@ class Batch:
             self.mask_BT[rows, :width],
             self.logprobs_BT[rows, :width],
             self.advantages_B[rows],
+            None if self.credit_BT is None else self.credit_BT[rows, :width],
         )
 
     def minibatches(self, count: int, seed: int) -> Iterator[Batch]:

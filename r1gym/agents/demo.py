@@ -169,6 +169,7 @@ def run(config: GRPOConfig) -> int:
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("the embedded default trains in one process: run it without accelerate launch")
+    torch.set_num_threads(1)  # a second thread only waits for so small a model
     env = make_env(config)
     held_out = make_held_out(config, env)
     if held_out is None:

@@ -19,6 +19,7 @@ import torch
 from r1gym.agents import checkpoint, reporting
 from r1gym.agents.advantages import ADVANTAGES, zero_variance
 from r1gym.agents.batch import Batch, rewards
+from r1gym.agents.credit import span_credit
 from r1gym.agents.grpo_config import TINY, GRPOConfig, preset_of
 from r1gym.agents.interrupt import Interrupt
 from r1gym.agents.losses import LOSSES, LossInputs, clipped_share, k3
@@ -106,7 +107,7 @@ def train(
             advantages_PG = ADVANTAGES[config.advantage](rewards_PG, valid_PG)
             silent_P = zero_variance(rewards_PG, valid_PG)
             keep_PG = valid_PG & (~silent_P[:, None] if reference is None else torch.ones_like(valid_PG))
-            batch = Batch.build(groups_PG, advantages_PG, keep_PG)
+            batch = Batch.build(groups_PG, advantages_PG, keep_PG, span_credit(groups_PG, policy, config.span_credit))
 
             # Learn from them.
             figures = reporting.Figures()
@@ -160,6 +161,7 @@ def learn(
             clip_high=config.clip_high,
             beta=config.beta,
             ref_logprobs_BT=ref_logprobs_BT,
+            credit_BT=None if micro.credit_BT is None else micro.credit_BT.to(logprobs_BT.device),
         )
         loss = LOSSES[config.loss](inputs)
         accelerator.backward(loss)
@@ -191,8 +193,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     def command() -> int:
         config = parse(GRPOConfig, words, prog="python -m r1gym.agents.grpo", default=preset_of(words))
-        if config.threads:
-            torch.set_num_threads(config.threads)
         if config.model == TINY:
             from r1gym.agents.demo import run
 

@@ -65,6 +65,9 @@ class GRPOConfig:
     """Objective: grpo, dr_grpo or dapo."""
     advantage: str = "group"
     """Advantage: group (mean and standard deviation), centred (mean) or rloo."""
+    span_credit: float = 0.0
+    """Weight of what a verdict's spans (the answer, foreign passages) add to the advantage of their own tokens,
+    beside that of the whole completion; 0 adds nothing."""
     eval_every: int = 10
     """Steps between held-out evaluations; 0 evaluates at the beginning and the end only."""
     eval_tasks: int = 200
@@ -76,8 +79,6 @@ class GRPOConfig:
     dtype: str = "float32"
     """Type of a loaded model's weights: float32, bfloat16 or float16. The optimizer keeps float32 masters of 16-bit
     weights, so that small steps are not lost."""
-    threads: int = 0
-    """Torch threads; 0 leaves torch's own choice (one is fastest for a tiny model)."""
     seed: int = 0
     """Everything random in the run derives from it."""
     out: str | None = None
@@ -89,7 +90,7 @@ class GRPOConfig:
         for name in ("steps", "prompts_per_step", "minibatches", "max_new_tokens", "save_every", "micro_batch_tokens"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{_option(name)} must be at least 1, got {getattr(self, name)}")
-        for name in ("warmup", "eval_every", "eval_tasks", "threads", "beta"):
+        for name in ("warmup", "eval_every", "eval_tasks", "beta", "span_credit"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{_option(name)} must be 0 or above, got {getattr(self, name)}")
         for name in ("lr", "max_grad_norm", "clip_low", "clip_high", "temperature"):
@@ -143,7 +144,6 @@ _DEMO = GRPOConfig(
     max_new_tokens=64,
     lr=5e-4,
     schedule="linear",
-    threads=1,
     micro_batch_tokens=16384,
 )
 

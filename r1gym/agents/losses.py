@@ -38,6 +38,8 @@ class LossInputs:
     """Weight of the KL term."""
     ref_logprobs_BT: torch.Tensor | None = None
     """log π_ref(token); needed where beta > 0."""
+    credit_BT: torch.Tensor | None = None
+    """Added to the advantage of single tokens (``agents/credit.py``); None adds nothing."""
 
 
 def k3(logprobs_BT: torch.Tensor, ref_logprobs_BT: torch.Tensor) -> torch.Tensor:
@@ -46,12 +48,18 @@ def k3(logprobs_BT: torch.Tensor, ref_logprobs_BT: torch.Tensor) -> torch.Tensor
     return torch.exp(difference_BT) - difference_BT - 1
 
 
+def _advantages(x: LossInputs) -> torch.Tensor:
+    """A of the completion, plus what passages add: [B, 1], or [B, T]."""
+    advantages_B1 = x.advantages_B[:, None]
+    return advantages_B1 if x.credit_BT is None else advantages_B1 + x.credit_BT
+
+
 def _per_token(x: LossInputs) -> torch.Tensor:
     """-min(ρ A, clip(ρ, 1 - ε_low, 1 + ε_high) A) + β k3, [B, T], 0 outside the mask; ρ = π / π_old."""
     ratio_BT = torch.exp(x.logprobs_BT - x.old_logprobs_BT)
     clipped_BT = ratio_BT.clamp(1 - x.clip_low, 1 + x.clip_high)
-    advantages_B1 = x.advantages_B[:, None]
-    loss_BT = -torch.minimum(ratio_BT * advantages_B1, clipped_BT * advantages_B1)
+    advantages_BT = _advantages(x)
+    loss_BT = -torch.minimum(ratio_BT * advantages_BT, clipped_BT * advantages_BT)
     if x.ref_logprobs_BT is not None:
         loss_BT = loss_BT + x.beta * k3(x.logprobs_BT, x.ref_logprobs_BT)
     return loss_BT * x.mask_BT
@@ -80,6 +88,6 @@ LOSSES: dict[str, Callable[[LossInputs], torch.Tensor]] = {"grpo": grpo, "dr_grp
 def clipped_share(x: LossInputs) -> torch.Tensor:
     """Sum over tokens of [the clip cuts the gradient off]; divide by ``tokens`` for the share."""
     ratio_BT = torch.exp(x.logprobs_BT.detach() - x.old_logprobs_BT)
-    advantages_B1 = x.advantages_B[:, None]
-    cut_BT = ((ratio_BT > 1 + x.clip_high) & (advantages_B1 > 0)) | ((ratio_BT < 1 - x.clip_low) & (advantages_B1 < 0))
+    advantages_BT = _advantages(x)
+    cut_BT = ((ratio_BT > 1 + x.clip_high) & (advantages_BT > 0)) | ((ratio_BT < 1 - x.clip_low) & (advantages_BT < 0))
     return (cut_BT & x.mask_BT).sum()

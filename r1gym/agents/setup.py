@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 import r1gym  # noqa: F401  (registers the environments)
+from r1gym.agents.credit import check_offsets
 from r1gym.agents.held_out import TASKS_AT_ONCE
 from r1gym.config import as_json
 from r1gym.envs.vector import GroupedVectorEnv
@@ -114,7 +115,8 @@ def check_run(config: GRPOConfig, policy: Policy, env: TextEnv, processes: int) 
     """Find out now what would fail later.
 
     Raises:
-        ConfigError: The prompts cannot be dealt evenly to the processes.
+        ConfigError: The prompts cannot be dealt evenly to the processes, or the policy cannot map tokens to
+            characters for span credit.
         DataNotFoundError: The task set is not at hand (from ``reset``).
         PromptTooLongError: Prompts leave no room for a completion in the model's context.
     """
@@ -123,6 +125,8 @@ def check_run(config: GRPOConfig, policy: Policy, env: TextEnv, processes: int) 
             f"--prompts-per-step {config.prompts_per_step} cannot be dealt evenly to {processes} processes: "
             f"take a multiple of {processes}"
         )
+    if config.span_credit:
+        check_offsets(policy)
     env = env.single_env if isinstance(env, GroupedVectorEnv) else env
     env.reset(seed=0)
     context = getattr(policy, "context", None)

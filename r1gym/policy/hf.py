@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from r1gym.engine.request import Request
 from r1gym.engine.stopping import StopStrings
 from r1gym.errors import ModelError, PromptTooLongError
 from r1gym.policy import tokens
+from r1gym.policy.offsets import Offsets
 from r1gym.policy.quiet import no_progress_bars
 from r1gym.types import Completion, Message, Prompt, Sampling
 
@@ -125,6 +127,18 @@ class HFPolicy:
                 f"long tasks out, or take a model with a longer context. It begins {str(prompt.messages[0])[:100]}"
             )
         return min(sampling.max_new_tokens, room)
+
+    def offsets(self, completion: Completion) -> list[tuple[int, int]]:
+        """Start and end, in characters of the completion's text, of what each of its tokens wrote.
+
+        Raises:
+            TokenizerError: The tokenizer joins its pieces in a way that cannot be followed.
+        """
+        return self._offsets.of(completion.token_ids, completion.text)
+
+    @cached_property
+    def _offsets(self) -> Offsets:
+        return Offsets(self.tokenizer)
 
     def logprobs(self, token_ids_BT: torch.Tensor, mask_BT: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
         """Log-probabilities with gradient, [B, T] in nats; 0 where ``mask_BT`` is False.

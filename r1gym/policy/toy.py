@@ -65,6 +65,10 @@ class TabularPolicy:
             )
         return groups
 
+    def offsets(self, completion: Completion) -> list[tuple[int, int]]:
+        """The only token wrote the whole text."""
+        return [(0, len(completion.text))]
+
     def logprobs(self, token_ids_BT: torch.Tensor, mask_BT: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
         """Log-probabilities [B, T] with gradient; only column 1, the candidate's, is ever wanted."""
         logprobs_BC = torch.log_softmax(self.logits_PC[token_ids_BT[:, 0]] / (temperature or 1.0), dim=-1)
