@@ -8,16 +8,18 @@ from r1gym.envs import catalog as _catalog
 
 if TYPE_CHECKING:
     from r1gym.envs.checker import check_reasoning_env
+    from r1gym.envs.registering import register_task_env
     from r1gym.types import Outcome
     from r1gym.verifiers import verify, verify_batch
 
-__all__ = ["Outcome", "__version__", "check_reasoning_env", "verify", "verify_batch"]
+__all__ = ["Outcome", "__version__", "check_reasoning_env", "register_task_env", "verify", "verify_batch"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Outcome": "r1gym.types",
     "check_reasoning_env": "r1gym.envs.checker",
+    "register_task_env": "r1gym.envs.registering",
     "verify": "r1gym.verifiers",
     "verify_batch": "r1gym.verifiers",
 }

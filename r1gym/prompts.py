@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from r1gym.errors import unknown_name
+from r1gym.errors import ConfigError, unknown_name
 from r1gym.types import Message
 
 __all__ = ["TEMPLATES", "Template", "template_named"]
@@ -59,8 +59,32 @@ TEMPLATES: dict[str, Template] = {
 """Every template by name. "none" asks the bare question; its "format" term looks for the think/answer form."""
 
 
+OWN = "own"
+"""What ``info["template"]`` calls a text of the user's own."""
+
+
 def template_named(name: str) -> Template:
-    """The template called ``name``; UnknownNameError names the near miss."""
+    """The template called ``name``, or made of a text with the place ``{question}``.
+
+    Raises:
+        UnknownNameError: No such template; the near miss is named.
+        ConfigError: A text without the place.
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"template must be a name or a text with {QUESTION} in it, got {name!r:.60}")
+    if QUESTION in name and name not in TEMPLATES:
+        return Template(OWN, name, *_declared(name))
+    if len(name.split()) > 1:
+        raise ConfigError(f"a prompt of your own needs the place {QUESTION}, got {name!r:.80}")
     if name not in TEMPLATES:
         raise unknown_name("template", name, TEMPLATES)
     return TEMPLATES[name]
+
+
+def _declared(text: str) -> tuple[str, str]:
+    """Extraction and form of the answer that a prompt asks for, known by its mark."""
+    if "<answer>" in text:
+        return "strict:answer", "think-answer" if "<think>" in text else "strict:answer"
+    if "\\boxed" in text:
+        return "strict:boxed", "strict:boxed"
+    return ("strict:####", "strict:####") if "####" in text else ("lenient", "think-answer")

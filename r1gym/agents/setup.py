@@ -10,6 +10,7 @@ import r1gym  # noqa: F401  (registers the environments)
 from r1gym.agents.credit import check_offsets
 from r1gym.agents.held_out import TASKS_AT_ONCE
 from r1gym.config import as_json
+from r1gym.envs.registering import registered_spec
 from r1gym.envs.vector import GroupedVectorEnv
 from r1gym.errors import ConfigError, PromptTooLongError, UnknownNameError
 from r1gym.logbook import RunFolder
@@ -49,20 +50,14 @@ def _make(name: str, num_envs: int, group_size: int, **options: Any) -> TextEnv:
 
 def _is_ours(name: str) -> bool:
     """The id is made by r1gym, so it takes ``split``; a third party's environment has options of its own."""
-    try:
-        entry = gym.spec(name).entry_point
-    except (gym.error.Error, ModuleNotFoundError):
-        return False
-    return isinstance(entry, str) and entry.startswith("r1gym.")
+    spec = registered_spec(name)
+    return spec is not None and isinstance(spec.entry_point, str) and spec.entry_point.startswith("r1gym.")
 
 
 def _grouped(name: str) -> bool:
     """The id makes groups, and needs no wrapper that stands around single environments."""
-    try:
-        spec = gym.spec(name)
-    except (gym.error.Error, ModuleNotFoundError):
-        return False
-    return spec.vector_entry_point == GROUPED and not spec.additional_wrappers
+    spec = registered_spec(name)
+    return spec is not None and spec.vector_entry_point == GROUPED and not spec.additional_wrappers
 
 
 def make_env(config: GRPOConfig) -> TextEnv:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from r1gym.errors import SandboxError
@@ -83,7 +83,9 @@ class Jury:
     worker alone, twice, is WRONG: its own doing must not mask it.
     """
 
-    def __init__(self, count: int, source: str, options: dict[str, Any], terms: Sequence[str]) -> None:
+    def __init__(
+        self, count: int, source: str | Mapping[str, Any], options: dict[str, Any], terms: Sequence[str]
+    ) -> None:
         self.count, self.source, self.options, self.terms = count, source, options, tuple(terms)
         self._workers: list[_Worker] = []
         self._closer = weakref.finalize(self, _stop_all, self._workers)

@@ -95,7 +95,8 @@ class ReasoningEnv(gym.Env[str, str]):
     env = gym.make("r1/Arithmetic-v0", digits=2)
     ```
 
-    The constructor reads no task and never touches the network; the first `reset` does.
+    The constructor reads no known set and never touches the network; the first `reset` does. Files of your own
+    (`data`, `register_task_env`) are read and checked by the constructor.
 
     ## Version History
     * v0: initial version (r1gym 0.1.0)
@@ -105,7 +106,7 @@ class ReasoningEnv(gym.Env[str, str]):
 
     def __init__(
         self,
-        source: str,
+        source: str | Mapping[str, Any],
         *,
         split: str | None = None,
         data: str | None = None,
@@ -116,13 +117,16 @@ class ReasoningEnv(gym.Env[str, str]):
         task_seed: int = 0,
         **dials: Any,
     ) -> None:
-        """Check every option; ``source`` is a task set of ``r1gym.tasks.registry``.
+        """Check every option, and every row of a user's own tasks.
+
+        ``source`` is a task set of ``r1gym.tasks.registry``, or the description of one (``r1gym.tasks.own``).
 
         Raises:
             UnknownNameError: An option, or the value of one, that is not in its table.
             ConfigError: A value that cannot work.
+            DataError: A row of the user's own tasks that cannot be used; file, line and field are named.
         """
-        entry = entry_of_source(source)
+        entry = entry_of_source(source) if isinstance(source, str) else None
         self.source = source_named(source)
         self.split = split or (entry.split if entry else "train")
         self.template = template_named(template or (entry.template if entry else "boxed"))
@@ -149,6 +153,8 @@ class ReasoningEnv(gym.Env[str, str]):
         self._task: Task | None = None
         self._over = False
         self._shown = ""
+        if self._own():
+            self._tasks, self._gradable = self._load()
 
     def _configure(self, task_seed: int, dials: dict[str, Any]) -> None:
         self.task_seed = task_seed
@@ -192,17 +198,23 @@ class ReasoningEnv(gym.Env[str, str]):
             tasks = self.source.tasks(self.config, self.split, self.task_seed)
             return tasks, range(len(tasks))
         tasks = loading.load(self.source, self.split, self.data)
-        if self.data is not None:
+        if self._own():
             self._accept(tasks)
         if self.source.arrange:
             tasks = self.source.arrange(tasks, self.option_seed)
-        if self.data is not None:
+        if self._own():
             return tasks, range(len(tasks))
         refused = REFUSED.get(self.source.name, frozenset())
         gradable = [index for index, task in enumerate(tasks) if task.id not in refused]
         if len(gradable) < len(tasks):
             logger.info("%s: %d refused references are not drawn", tasks, len(tasks) - len(gradable))
         return tasks, gradable
+
+    def _own(self) -> bool:
+        """Whether the rows are a user's own: a file in the place of a known set, or a registered task set."""
+        if isinstance(self.source, ProceduralSource):
+            return False
+        return self.data is not None or self.source.sample is None
 
     def _accept(self, tasks: TaskSet) -> None:
         """ReferenceRefusedError, with file and line, for the first gold of a user's file that its verifier refuses."""
@@ -211,7 +223,7 @@ class ReasoningEnv(gym.Env[str, str]):
         for index, task in enumerate(tasks):
             try:
                 prepare(task, extraction=self.extraction)
-            except ReferenceRefusedError as error:
+            except (ReferenceRefusedError, ConfigError) as error:
                 raise ReferenceRefusedError(f"{tasks.origin}, line {tasks.line_of(index)}: {error}") from error
         _accepted.add(tasks)
 

@@ -39,7 +39,15 @@ class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
 
     metadata = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}  # noqa: RUF012 - Gymnasium's own form
 
-    def __init__(self, source: str, *, num_envs: int = 1, group_size: int = 1, workers: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        source: str | Mapping[str, Any],
+        *,
+        num_envs: int = 1,
+        group_size: int = 1,
+        workers: int = 0,
+        **kwargs: Any,
+    ) -> None:
         """Make the groups.
 
         Args:

@@ -141,13 +141,12 @@ def _regrade(file: str) -> int:
 
 def _options(config: EvalConfig) -> dict[str, Any]:
     """Arguments of ``gym.make``: those given, and the held-out split where there is one."""
-    from r1gym.envs.catalog import CATALOG
+    from r1gym.envs.registering import splits_of
 
     options: dict[str, Any] = {}
-    splits = next((entry.splits for entry in CATALOG if entry.id == config.env.rpartition(":")[2]), ())
     if config.split is not None:
         options["split"] = config.split
-    elif "test" in splits:
+    elif "test" in splits_of(config.env):
         options["split"] = "test"
     if config.data is not None:
         options["data"] = config.data
@@ -157,10 +156,14 @@ def _options(config: EvalConfig) -> dict[str, Any]:
 def _make(env_id: str, options: Mapping[str, Any]) -> gym.Env[str, str]:
     import gymnasium as gym
 
+    if isinstance(options.get("source"), Mapping):  # stored by an environment of register_task_env: all is in there
+        return gym.make(
+            gym.envs.registration.EnvSpec(env_id, "r1gym.envs.reasoning:ReasoningEnv", kwargs=dict(options))
+        )
     try:
         return gym.make(env_id, disable_env_checker=True, **options)
     except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound) as error:
-        known = [each for each in gym.registry if each.startswith("r1/")]
+        known = [each for each, spec in gym.registry.items() if str(spec.entry_point).startswith("r1gym.")]
         raise unknown_name("environment id", env_id, known or gym.registry) from error
     except ModuleNotFoundError as error:
         raise ConfigError(f"cannot make the environment {env_id!r}: {error}") from error

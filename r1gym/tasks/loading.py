@@ -8,9 +8,10 @@ import threading
 from importlib import resources
 from pathlib import Path
 
-from r1gym.errors import ConfigError, DataNotFoundError, MissingExtraError, unknown_name
+from r1gym.errors import ConfigError, DataNotFoundError, MissingExtraError, RowError, unknown_name
 from r1gym.tasks import fingerprint, hub
 from r1gym.tasks.jsonl import parse_rows, read_rows
+from r1gym.tasks.own import call, is_function
 from r1gym.tasks.source import DataFile, Fingerprint, Row, Source
 from r1gym.tasks.taskset import StoredTaskSet, TaskSet
 
@@ -39,7 +40,7 @@ def cache_dir() -> Path:
 
 def split_names(source: Source) -> tuple[str, ...]:
     """The splits of ``source``, "sample" last."""
-    return (*source.splits, SAMPLE)
+    return tuple(source.splits) if source.sample is None else (*source.splits, SAMPLE)
 
 
 def check_split(source: Source, split: str) -> None:
@@ -64,16 +65,22 @@ def load(source: Source, split: str, data: str | None = None, *, offline: bool =
     """
     check_split(source, split)
     if data is not None:
-        path = Path(data).expanduser()
-        if not path.is_file():
-            raise DataNotFoundError(f"data={str(data)!r}: there is no such file")
-        return _read(source, split, path, None)
+        return _read(source, split, _file("data", data), None)
     if split == SAMPLE:
         return _read_sample(source)
+    if own := source.splits[split].own:
+        return _call(source, split, own) if is_function(own) else _read(source, split, _file("tasks", own), None)
     found = _find(source, split, offline)
     if isinstance(found, tuple):
         return _read(source, split, *found)
     raise DataNotFoundError(_not_found(source, split, found))
+
+
+def _file(option: str, name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise DataNotFoundError(f"{option}={str(name)!r}: there is no such file")
+    return path
 
 
 def _find(source: Source, split: str, offline: bool) -> tuple[Path, Fingerprint | None] | list[str]:
@@ -132,13 +139,27 @@ def _not_found(source: Source, split: str, looked: list[str]) -> str:
 
 def _read(source: Source, split: str, path: Path, expected: Fingerprint | None) -> StoredTaskSet:
     stat = path.stat()
-    key = (source.name, split, str(path.resolve()), stat.st_mtime_ns, stat.st_size, expected)
+    key = (source.name, source.parse, split, str(path.resolve()), stat.st_mtime_ns, stat.st_size, expected)
     with _lock:
         if key not in _loaded:
             taskset = _build(source, split, read_rows(path), str(path))
             if expected is not None:
                 fingerprint.check(taskset, expected, str(path))
             _loaded[key] = taskset
+        return _loaded[key]
+
+
+def _call(source: Source, split: str, place: str) -> StoredTaskSet:
+    key = (source.name, source.parse, split, place)
+    with _lock:
+        if key not in _loaded:
+            rows = call(place)
+            tasks = [source.parse(row, split, index) if isinstance(row, Row) else row for index, row in enumerate(rows)]
+            for line, task in enumerate(tasks, start=1):
+                if task.domain != source.domain:
+                    problem = f"the Task is of domain {task.domain!r}, the verifier is {source.domain!r}"
+                    raise RowError(f"{place}, line {line}: {problem}")
+            _loaded[key] = StoredTaskSet(source.name, split, tasks, place)
         return _loaded[key]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from r1gym.errors import unknown_name
 from r1gym.tasks.aime import AIME, AIME2024, AIME2025, AIME2026
 from r1gym.tasks.arithmetic import ARITHMETIC
@@ -13,6 +16,7 @@ from r1gym.tasks.math500 import MATH500
 from r1gym.tasks.math_train import MATH
 from r1gym.tasks.mgsm import MGSM
 from r1gym.tasks.mmlu import MMLU
+from r1gym.tasks.own import source_from
 from r1gym.tasks.procedural import ProceduralSource
 from r1gym.tasks.source import Source
 
@@ -27,8 +31,10 @@ SOURCES: dict[str, Source | ProceduralSource] = {
 }
 
 
-def source_named(name: str) -> Source | ProceduralSource:
-    """The source called ``name``; UnknownNameError names the near miss."""
+def source_named(name: str | Mapping[str, Any]) -> Source | ProceduralSource:
+    """The source called ``name``, or described by a mapping (``r1gym.tasks.own``); a near miss is named."""
+    if isinstance(name, Mapping):
+        return source_from(name)
     if name not in SOURCES:
         raise unknown_name("task set", name, SOURCES)
     return SOURCES[name]

@@ -50,6 +50,8 @@ class Split:
 
     files: tuple[DataFile, ...]
     hub: HubFile | None = None
+    own: str = ""
+    """A user's file, or "package.module:function", which alone is read; "" for the known sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Row:
         Raises:
             RowError: The field is missing, is not a string, or is blank.
         """
-        value = self._present(name)
+        value = self.present(name)
         if not isinstance(value, str):
             raise self.error(name, f"expected a string, got {type(value).__name__}")
         if not value.strip():
@@ -79,7 +81,7 @@ class Row:
         Raises:
             RowError: The field is missing or holds something else (True is not an integer here).
         """
-        value = self._present(name)
+        value = self.present(name)
         if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
             return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
@@ -94,7 +96,8 @@ class Row:
         """The error that says what is wrong with field ``name`` of this row."""
         return RowError(f"{self.file}, line {self.line}, field {name!r}: {problem}")
 
-    def _present(self, name: str) -> Any:
+    def present(self, name: str) -> Any:
+        """What stands in field ``name``. RowError where the row has no such field."""
         if name not in self.fields:
             raise self.error(name, f"is missing; the row has {', '.join(sorted(self.fields)) or 'no fields'}")
         return self.fields[name]
@@ -113,7 +116,7 @@ class Source:
     """(row, split, row number from 0) -> Task; raises RowError."""
     needs: str
     """The fields a row must have, in words, for the command line."""
-    sample: str = ""
-    """Whose sample file serves as its split "sample"; "" for its own."""
+    sample: str | None = ""
+    """Whose sample file serves as its split "sample"; "" for its own, None where there is none."""
     arrange: Callable[[TaskSet, int], TaskSet] | None = None
     """(tasks, option_seed) -> the tasks as they are asked, options in the order of that seed; None for sets without."""

@@ -27,9 +27,8 @@ def write(path: Path, *golds: str) -> str:
 
 def test_a_users_file_with_a_refused_gold_names_file_and_line(tmp_path: Path) -> None:
     data = write(tmp_path / "mine.jsonl", "7", "8", REFUSED_GOLD)
-    env = ReasoningEnv("math500", data=data)  # the constructor reads nothing
     with pytest.raises(ReferenceRefusedError, match=r"mine\.jsonl, line 3: "):
-        env.reset()
+        ReasoningEnv("math500", data=data)
     good = ReasoningEnv("math500", data=write(tmp_path / "good.jsonl", "7", "8"))
     assert good.reset(options={"index": 1})[1]["task_id"] == "t/1" and len(good.tasks) == 2
 
