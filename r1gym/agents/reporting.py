@@ -44,6 +44,8 @@ class Figures:
     gap_sum: float = 0.0
     gap_max: float = 0.0
     gap_tokens: int = 0
+    ratio_max: float = 0.0
+    """Largest importance ratio π / π_old of a token before the first update; 1 where both sides agree."""
     norms: list[float] = field(default_factory=list)
 
     def add(self, x: LossInputs, loss: float, clipped: float, kl: float, passed: int) -> None:
@@ -54,10 +56,12 @@ class Figures:
         self.tokens += int(x.mask_BT.sum())
         self.passed += passed
         if not self.norms:  # before the step's first update the trainer and the sampler hold the same weights
-            gap = (x.logprobs_BT.detach() - x.old_logprobs_BT).abs()[x.mask_BT]
+            difference = (x.logprobs_BT.detach() - x.old_logprobs_BT)[x.mask_BT]
+            gap = difference.abs()
             self.gap_sum += float(gap.sum())
             self.gap_max = max(self.gap_max, float(gap.max()))
             self.gap_tokens += gap.numel()
+            self.ratio_max = max(self.ratio_max, float(difference.max().exp()))
 
     def metrics(self, accelerator: Accelerator) -> dict[str, float]:
         """Means over the step and over all processes; none where no group taught anything (in any process)."""
@@ -65,14 +69,16 @@ class Figures:
             return {"tokens/trained": 0.0}
         parts = [self.loss, self.clipped, self.kl, self.tokens, self.passed, self.gap_sum, self.gap_tokens]
         loss, clipped, kl, tokens, passed, gap_sum, gap_tokens = _summed(accelerator, parts)
-        widest = accelerator.gather(torch.tensor([self.gap_max], device=accelerator.device)).max()
+        here = torch.tensor([[self.gap_max, self.ratio_max]], device=accelerator.device)
+        widest, ratio = accelerator.gather(here).amax(dim=0).tolist()
         return {
             "loss": loss / len(self.norms),
             "kl": kl / max(tokens, 1.0),
             "clip": clipped / max(tokens, 1.0),
             "grad_norm": sum(self.norms) / len(self.norms),
             "parity/mean": gap_sum / max(gap_tokens, 1.0),
-            "parity/max": float(widest),
+            "parity/max": widest,
+            "parity/ratio": ratio,
             "tokens/trained": passed,
         }
 

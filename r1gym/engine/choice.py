@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from r1gym.engine.adapters import unwrap
 from r1gym.engine.compact import CompactForward
 from r1gym.engine.decoding import KernelForward, kernel_attention, no_kernels
 from r1gym.engine.engine import Engine
@@ -75,10 +76,11 @@ class _Generate:
 
 def choose(model: Any, stop_ids: Sequence[int], max_slots: int, decode: Decode | None = None) -> Drawer:
     """The fastest way that this model and its device allow; slower ones are logged with the reason."""
+    whole, model = model, unwrap(model)
     why = unsupported(model)
     if why:
         log.warning("sampling falls back to model.generate, which is slower: %s", why)
-        return Drawer("generate", why, _Generate(model, stop_ids, decode))
+        return Drawer("generate", why, _Generate(whole, stop_ids, decode))
     device: torch.device = model.device
 
     def pages() -> Engine:

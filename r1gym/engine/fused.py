@@ -52,16 +52,18 @@ class FusedModel:
     """Of one head."""
 
     def stale(self, model: Any) -> bool:
-        """The model's parameters have moved (another dtype or device, new embeddings): fuse again."""
-        first, layer = model.model.layers[0], self.layers[0]
-        pairs = (
-            (first.self_attn.q_proj.weight, layer.qkv),
-            (first.mlp.gate_proj.weight, layer.gate_up),
-            (first.self_attn.o_proj.weight, layer.o),
-            (model.model.embed_tokens.weight, self.embed),
-            (model.lm_head.weight, self.head),
-        )
-        return any(ours.data_ptr() != theirs.data_ptr() or ours.dtype != theirs.dtype for ours, theirs in pairs)
+        """The model's parameters have moved (another dtype or device, new embeddings) or layers were replaced."""
+        if len(model.model.layers) != len(self.layers) or not_compact(model):
+            return True
+        pairs = [(model.model.embed_tokens.weight, self.embed), (model.lm_head.weight, self.head)]
+        for theirs, ours in zip(model.model.layers, self.layers, strict=True):
+            pairs += [
+                (theirs.self_attn.q_proj.weight, ours.qkv),
+                (theirs.self_attn.o_proj.weight, ours.o),
+                (theirs.mlp.gate_proj.weight, ours.gate_up),
+                (theirs.mlp.down_proj.weight, ours.down),
+            ]
+        return any(ours.data_ptr() != theirs.data_ptr() or ours.dtype != theirs.dtype for theirs, ours in pairs)
 
 
 def not_compact(model: Any) -> str:
@@ -74,17 +76,19 @@ def not_compact(model: Any) -> str:
     rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
     if rope not in STATIC_ROPES:
         return f"its rotary embedding ({rope}) changes with the length"
-    layer = model.model.layers[0]
-    wanted = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
-    for owner, names in zip((layer.self_attn, layer.mlp), wanted, strict=True):
-        for name in names:
-            linear = getattr(owner, name, None)
-            if type(linear) is not nn.Linear:
-                return f"its {name} is a {type(linear).__name__}, not a plain nn.Linear"
-            if linear.bias is not None and name not in ("q_proj", "k_proj", "v_proj"):
-                return f"its {name} has a bias"
-    if model.lm_head.bias is not None:
-        return "its output layer has a bias"
+    linears = [("lm_head", model.lm_head)]
+    for layer in model.model.layers:
+        linears += [(name, getattr(layer.self_attn, name, None)) for name in ("q_proj", "k_proj", "v_proj", "o_proj")]
+        linears += [(name, getattr(layer.mlp, name, None)) for name in ("gate_proj", "up_proj", "down_proj")]
+    for name, linear in linears:
+        if hasattr(linear, "base_layer"):
+            return f"its {name} carries an adapter"
+        if type(linear) is not nn.Linear:
+            return f"its {name} is a {type(linear).__name__}, not a plain nn.Linear"
+        if linear.bias is not None and name not in ("q_proj", "k_proj", "v_proj"):
+            return f"its {name} has a bias"
+    if type(model.model.embed_tokens) is not nn.Embedding:
+        return f"its embedding is a {type(model.model.embed_tokens).__name__}"
     return ""
 
 

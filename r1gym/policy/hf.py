@@ -36,7 +36,7 @@ class HFPolicy:
     one than the distribution that was sampled.
 
     Args:
-        model: Any ``AutoModelForCausalLM``.
+        model: Any ``AutoModelForCausalLM``, or peft's wrapper of one (LoRA: only the adapter learns and is stored).
         tokenizer: Its tokenizer, with or without a chat template.
         max_slots: Sequences sampled side by side.
     """
@@ -196,6 +196,11 @@ class HFPolicy:
 
         try:
             with no_progress_bars():
+                if hasattr(self.model, "peft_config"):  # what save_pretrained of peft writes: the adapter alone
+                    from peft import load_peft_weights, set_peft_model_state_dict
+
+                    set_peft_model_state_dict(self.model, load_peft_weights(str(path), device="cpu"))
+                    return
                 stored = AutoModelForCausalLM.from_pretrained(path, dtype=self.model.dtype)
             self.model.load_state_dict(stored.state_dict())
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:

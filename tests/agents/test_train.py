@@ -30,6 +30,7 @@ METRICS = {
     "loss",
     "parity/mean",
     "parity/max",
+    "parity/ratio",
     "tokens/sampled",
     "tokens/trained",
 }
@@ -67,6 +68,7 @@ def test_one_step_is_the_softmax_gradient(
     assert line["entropy"] == pytest.approx(math.log(3), abs=1e-6)
     assert line["grad_norm"] == pytest.approx(math.hypot(*expected), rel=1e-5)
     assert line["parity/max"] < 1e-6
+    assert line["parity/ratio"] == pytest.approx(1.0, abs=1e-6)
     assert (line["clip"], line["kl"], line["lr"], line["tokens/sampled"]) == (0.0, 0.0, 0.1, 16)
 
 
