@@ -11,6 +11,7 @@ import torch
 from r1gym.engine.adapters import unwrap
 from r1gym.engine.compact import CompactForward
 from r1gym.engine.decoding import KernelForward, kernel_attention, no_kernels
+from r1gym.engine.dense import DenseForward
 from r1gym.engine.engine import Engine
 from r1gym.engine.fused import FusedModel, not_compact
 from r1gym.engine.general import GeneralForward
@@ -23,6 +24,9 @@ from r1gym.errors import ModelError
 from r1gym.types import Sampling
 
 __all__ = ["Drawer", "choose"]
+
+LEAST_WIDTH = 256
+"""Hidden size from which a CPU samples through fused weights."""
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +59,8 @@ class Drawer:
     @property
     def stale(self) -> bool:
         """The model has changed under the sampler."""
-        return isinstance(self._engine, Engine) and self._engine.forward.stale
+        forward = getattr(self._engine, "forward", None)
+        return forward is not None and bool(forward.stale)
 
     @property
     def packed_weights(self) -> FusedModel | None:
@@ -91,7 +96,8 @@ def choose(model: Any, stop_ids: Sequence[int], max_slots: int, decode: Decode |
     if why:
         if device.type != "cpu":
             log.warning("sampling runs without captured graphs, which is slower: %s", why)
-        return Drawer("sampler", why, Sampler(model, stop_ids, max_slots, decode), pages)
+        dense = DenseForward(model) if _pays_on_cpu(model) else None
+        return Drawer("sampler", why, Sampler(model, stop_ids, max_slots, decode, dense), pages)
     why = not_compact(model) or _odd_width(model)
     try:
         forward = GeneralForward(model, kernel_attention) if why else KernelForward(model)
@@ -101,6 +107,14 @@ def choose(model: Any, stop_ids: Sequence[int], max_slots: int, decode: Decode |
     if why:
         log.info("sampling runs through the model's own forward: %s", why)
     return Drawer("general" if why else "compact", why, Engine(forward, stop_ids, max_slots, True, decode))
+
+
+def _pays_on_cpu(model: Any) -> bool:
+    """The compact forward on a CPU, for models whose products cost more than the calls around them.
+
+    A tiny model gains nothing worth having, and keeps drawing what it has always drawn, to the bit.
+    """
+    return model.device.type == "cpu" and not not_compact(model) and model.config.hidden_size >= LEAST_WIDTH
 
 
 def _odd_width(model: Any) -> str:

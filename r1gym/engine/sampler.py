@@ -17,6 +17,7 @@ import torch
 
 from r1gym.engine import repetition
 from r1gym.engine.cache import SlotCache
+from r1gym.engine.dense import DenseForward
 from r1gym.engine.request import Request, Sample, check_context
 from r1gym.engine.sampling import draw, uniform
 from r1gym.engine.stopping import Decode, StopStrings, matchers
@@ -59,10 +60,18 @@ class Sampler:
         stop_ids: Tokens that end a completion.
         max_slots: Sequences side by side.
         decode: Token ids to text; only stop strings need it.
+        forward: An own forward pass; None takes the model's.
     """
 
-    def __init__(self, model: Any, stop_ids: Sequence[int], max_slots: int = 256, decode: Decode | None = None) -> None:
-        self.model, self.decode = model, decode
+    def __init__(
+        self,
+        model: Any,
+        stop_ids: Sequence[int],
+        max_slots: int = 256,
+        decode: Decode | None = None,
+        forward: DenseForward | None = None,
+    ) -> None:
+        self.model, self.decode, self.forward = model, decode, forward
         self.stop_ids = torch.tensor(sorted(set(stop_ids)), dtype=torch.long)
         self.max_slots = max_slots
         names = inspect.signature(model.forward).parameters
@@ -81,7 +90,11 @@ class Sampler:
         was_training = self.model.training
         self.model.eval()
         try:
-            return self._run(requests, sampling)
+            if self.forward is None or not requests:
+                return self._run(requests, sampling)
+            slots = min(len(requests), self.max_slots)
+            with self.forward.sampling(slots, max(request.budget for request in requests)):
+                return self._run(requests, sampling)
         finally:
             self.model.train(was_training)
 
@@ -123,6 +136,10 @@ class Sampler:
         # Padding stands on the right: causal attention never looks there, and decoding overwrites it.
         ids = torch.tensor([list(prompt) + [0] * (length - len(prompt)) for prompt in prompts])
         ids = ids[:, : max(length - 1, 1)].to(self.model.device)
+        if self.forward is not None:
+            cache = SlotCache()
+            self.forward.read(ids, cache)
+            return cache
         positions = torch.arange(ids.shape[1], device=ids.device)[None].expand_as(ids)
         cache = SlotCache()
         named: dict[str, Any] = {self._cache_name: cache}
@@ -135,6 +152,8 @@ class Sampler:
         mask_S11L = (torch.arange(visible, device=self.model.device)[None, :] <= batch.positions_S[:, None])[
             :, None, None, :
         ]
+        if self.forward is not None:
+            return self.forward.step(batch.tokens_S, batch.positions_S, mask_S11L, batch.cache)
         if self.model.config.get_text_config()._attn_implementation == "eager":
             zero = torch.zeros((), dtype=self.model.dtype, device=self.model.device)
             mask_S11L = torch.where(mask_S11L, zero, torch.finfo(self.model.dtype).min)

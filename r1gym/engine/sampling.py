@@ -9,6 +9,9 @@ import torch
 
 __all__ = ["draw", "uniform"]
 
+BLOCK = 1024
+"""Entries of a large vocabulary that are summed up together."""
+
 
 def uniform(seeds_S: torch.Tensor, counters_S: torch.Tensor) -> torch.Tensor:
     """One float64 in [0, 1) a slot, a pure function of (seed, counter): SplitMix64 (Steele et al. 2014, fig. 16).
@@ -82,10 +85,31 @@ def _keep(probs_SV: torch.Tensor, top_p: float, top_k: int, min_p: float) -> tor
 
 
 def _invert(probs_SV: torch.Tensor, uniform_S: torch.Tensor) -> torch.Tensor:
+    if probs_SV.shape[1] > 4 * BLOCK:
+        return _invert_in_blocks(probs_SV, uniform_S)
     cumulative_SV = probs_SV.double().cumsum(dim=-1)
     total_S = cumulative_SV[:, -1]
     # Strictly below the total, so that the first entry above it is a token with mass.
     target_S = torch.minimum(uniform_S * total_S, torch.nextafter(total_S, torch.zeros_like(total_S)))
     found_S = torch.searchsorted(cumulative_SV, target_S[:, None], right=True)[:, 0]
     # Among NaN nothing is found: a valid index lets the caller see the NaN (on CUDA a wrong one kills the process).
+    return found_S.clamp(max=probs_SV.shape[1] - 1)
+
+
+def _invert_in_blocks(probs_SV: torch.Tensor, uniform_S: torch.Tensor) -> torch.Tensor:
+    """``_invert`` for a large vocabulary: first the block that the number falls into, then the entry."""
+    short = -probs_SV.shape[1] % BLOCK
+    blocks_SKB = torch.nn.functional.pad(probs_SV, (0, short)).view(len(probs_SV), -1, BLOCK)
+    edges_SK = blocks_SKB.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    total_S = edges_SK[:, -1]
+    target_S1 = torch.minimum(uniform_S * total_S, torch.nextafter(total_S, torch.zeros_like(total_S)))[:, None]
+    block_S1 = torch.searchsorted(edges_SK, target_S1, right=True).clamp(max=edges_SK.shape[1] - 1)
+    rows_S = torch.arange(len(probs_SV), device=probs_SV.device)
+    inside_SB = blocks_SKB[rows_S, block_S1[:, 0]].double().cumsum(dim=-1)
+    before_S1 = torch.where(block_S1 > 0, edges_SK.gather(1, (block_S1 - 1).clamp(min=0)), 0.0)
+    # The sums of blocks and of entries may differ in the last bit: never beyond the last entry with mass.
+    within_S1 = torch.minimum(
+        target_S1 - before_S1, torch.nextafter(inside_SB[:, -1:], torch.zeros_like(inside_SB[:, -1:]))
+    )
+    found_S = torch.searchsorted(inside_SB, within_S1, right=True)[:, 0] + block_S1[:, 0] * BLOCK
     return found_S.clamp(max=probs_SV.shape[1] - 1)

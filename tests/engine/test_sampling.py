@@ -130,3 +130,29 @@ def test_min_p_drops_what_is_far_below_the_most_probable() -> None:
     tokens, logprobs = draw(logits, torch.tensor([0.99]).double(), 1.0, 1.0, 0, 0.4)
     assert tokens.tolist() == [1] and logprobs.item() == pytest.approx(math.log(0.3), abs=1e-6)
     assert draw(logits, torch.tensor([0.99]).double(), 1.0, 1.0, 0, 0.0)[0].tolist() == [3]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.002])
+def test_a_large_vocabulary_is_inverted_by_blocks_to_the_same_token(share: float) -> None:
+    """Against one cumulative sum, with most tokens cut off in two of the cases; the ends of the unit interval too."""
+    generator = torch.Generator().manual_seed(4)
+    rows, vocabulary = 400, 49_152
+    probs = torch.softmax(torch.randn(rows, vocabulary, generator=generator) * 3, dim=-1)
+    probs = probs.masked_fill(torch.rand(rows, vocabulary, generator=generator) > share, 0.0)
+    noise = torch.rand(rows, dtype=torch.float64, generator=generator)
+    noise[:2] = torch.tensor([0.0, 1 - 2.0**-53], dtype=torch.float64)
+    tokens, _ = draw(probs.log(), noise, 1.0, 1.0, 0)
+    kept = probs / probs.sum(-1, keepdim=True)
+    cumulative = kept.double().cumsum(-1)
+    target = noise * cumulative[:, -1]
+    above, below = cumulative.gather(1, tokens[:, None])[:, 0], (cumulative - kept).gather(1, tokens[:, None])[:, 0]
+    assert bool((kept.gather(1, tokens[:, None]) > 0).all())
+    assert bool(((below <= target + 1e-6) & (target <= above + 1e-6)).all())
+
+
+def test_not_a_number_in_a_large_vocabulary_shows() -> None:
+    logits = torch.zeros(2, 10_000)
+    logits[0, 9_999] = math.nan
+    tokens, logprobs = draw(logits, torch.tensor([0.5, 0.5]).double(), 1.0, 1.0, 0)
+    assert math.isnan(float(logprobs[0])) and int(tokens.max()) < 10_000
+    assert float(logprobs[1]) == pytest.approx(-math.log(10_000), abs=1e-6)
