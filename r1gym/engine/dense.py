@@ -58,7 +58,9 @@ class DenseForward:
         cos, sin = (table[:length].repeat(rows, 1) for table in (w.cos, w.sin))
         x = w.embed[ids_BT.flatten()]
         for number in range(len(w.layers)):
-            q, k, v = (part.unflatten(0, (rows, length)).transpose(1, 2) for part in self._qkv(number, x, cos, sin))
+            q, k, v = (
+                part.reshape(rows, length, -1, w.width).transpose(1, 2) for part in self._qkv(number, x, cos, sin)
+            )
             cache.update(k, v, number)
             if number + 1 < len(w.layers):  # of the last layer only keys and values are wanted
                 attended = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
@@ -114,6 +116,6 @@ class DenseForward:
 
 def _can_pack(matrix: torch.Tensor) -> bool:
     """OneDNN has the two operations (they are torch's own, for its compiler) and takes this type."""
-    if matrix.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
+    if matrix.dtype != torch.float32 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return hasattr(torch.ops.mkldnn, "_reorder_linear_weight") and hasattr(torch.ops.mkldnn, "_linear_pointwise")
