@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from r1gym.verifiers.closing import later_values
 from r1gym.verifiers.marks import BOXES, CONTEXT, MAX_ANSWER, Mark, find_marks, is_placeholder, may_deny
 from r1gym.verifiers.retractions import is_idle, other_values, taken_back
 
@@ -156,6 +157,7 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
         if tail.startswith(("%", "\\%")) and last.rule == "boxed":
             parts[-1] += "\\%"
         parts += other_values(tail)
+        parts += later_values(tail, contents[-1])
         closing = (
             _final_line(text, last.end, high)
             if "nswer" in tail or "NSWER" in tail or "####" in tail or not tail.isascii()

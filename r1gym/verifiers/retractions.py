@@ -24,7 +24,9 @@ _DENIAL = re.compile(
 )
 _DOUBTED = re.compile(r"[$*)\]}\\]{0,6}\?")
 _MATHS = r"\$(?:\\\$|[^$\n]){1,80}\$"
-_VALUE = rf"({_MATHS}|\$?\s*(?:[a-zA-Z] ?= ?)?[-+(\[|<>]{{0,3}}(?:\d|\\[a-z{{])[^\s,;?!]{{0,40}})"
+_VALUE = (
+    rf"({_MATHS}|\$?\s*(?:[a-zA-Z] ?(?:[=<>]|\\[lg]eq?(?![a-z])) ?)?[-+(\[|<>]{{0,3}}(?:\d|\\[a-z{{])[^\s,;?!]{{0,40}})"
+)
 _VALUE += r"(?=\s*(?:[.,;:?!)$]|\Z|\n)|\s+(?:as|for|if|depending|also|too|instead)\b)"
 _BESIDE = re.compile(
     r"[\s$*)\]}.,;:]{0,8}\(?(?:or|maybe|perhaps|possibly)\b[\s,:]*"

@@ -11,6 +11,7 @@ import pytest
 
 from r1gym.types import Outcome, Task
 from r1gym.verifiers import prepare, verify
+from r1gym.verifiers.closing import later_values
 from r1gym.verifiers.retractions import other_values, taken_back
 
 OTHER_VALUE = (
@@ -53,10 +54,31 @@ def test_an_honest_remark_changes_nothing(remark):
 
 
 def test_linear_time():
-    for piece in ("no ", "no the ", "should be ", "answer is $", "sorry....***", "I made a ", "$ ", "( [ < "):
+    for piece in (
+        "\\boxed",
+        "so ",
+        "= 1 ",
+        "**",
+        "\n",
+        "hence $1$ ",
+        "+ 1 ",
+        "\\text{a}",
+        "$x$",
+        ") ",
+        "no ",
+        "no the ",
+        "should be ",
+        "answer is $",
+        "sorry....***",
+        "I made a ",
+        "$ ",
+        "( [ < ",
+    ):
         began = time.process_time()
         taken_back(piece * 100_000)
         other_values(piece * 100_000)
+        for lead in ("", "+", "= "):
+            later_values(lead + piece * 100_000, "7")
         assert time.process_time() - began < 0.05, piece
 
 
