@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 
 from r1gym.errors import ConfigError, unknown_name
 from r1gym.types import Outcome, Reward, Verdict
 
-__all__ = ["DEFAULT_WEIGHTS", "TERMS", "USUAL", "check_weights", "combine"]
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "PRESETS",
+    "TERMS",
+    "USUAL",
+    "SideTermWarning",
+    "check_weights",
+    "combine",
+    "warn_if_outweighed",
+]
 
 TERMS: dict[str, str] = {
     "accuracy": "score of the final answer",
     "format": "1 where the completion has the form that the template declares",
     "language": "share of the thought that is in the language asked for",
+    "overlong": "how far the completion reaches into the last part of its length budget",
+    "repetition": "share of the word n-grams that occurred before",
 }
 """Every term, and what it pays for."""
 
@@ -23,6 +35,31 @@ USUAL: tuple[str, ...] = ("accuracy", "format")
 DEFAULT_WEIGHTS: dict[str, float] = {"accuracy": 1.0}
 """Right 1.0, wrong 0.0; the other terms are shown at weight 0."""
 
+PRESETS: dict[str, dict[str, float]] = {"r1": {"accuracy": 1.0, "format": 1.0}}
+"""Weights by name. "r1": accuracy and format, of equal weight (DeepSeek-R1, arXiv 2501.12948, section 2.2.2)."""
+
+
+class SideTermWarning(UserWarning):
+    """What is paid beside the right answer can be worth as much as it."""
+
+
+def warn_if_outweighed(weights: Mapping[str, float]) -> None:
+    """Warn where a wrong answer can be paid as much as a right one: Σ |weight| of the other terms ≥ that of accuracy.
+
+    Every term is in [0, 1], so that the sum is the most by which two completions can differ in all but accuracy.
+    """
+    right = weights.get("accuracy", 0.0)
+    side = {name: weight for name, weight in weights.items() if name != "accuracy" and weight}
+    total = sum(map(abs, side.values()))
+    if side and total >= right:
+        told = " + ".join(f"{name} {abs(weight):g}" for name, weight in side.items())
+        warnings.warn(
+            f"side terms can outweigh being right: {told} = {total:g}, accuracy {right:g}. Give accuracy more, or, if "
+            'you mean R1\'s own accuracy + format, say so by name: "r1"',
+            SideTermWarning,
+            stacklevel=3,
+        )
+
 
 def check_weights(
     weights: object, terms: Iterable[str] = USUAL, default: Mapping[str, float] = DEFAULT_WEIGHTS
@@ -30,7 +67,7 @@ def check_weights(
     """``weights`` as floats by term name.
 
     Args:
-        weights: What the user gave; None for ``default``.
+        weights: What the user gave: by term, or the name of one of ``PRESETS``; None for ``default``.
         terms: The terms that the environment has.
         default: Its own weights.
 
@@ -40,6 +77,10 @@ def check_weights(
     """
     if weights is None:
         return dict(default)
+    if isinstance(weights, str):
+        if weights not in PRESETS:
+            raise unknown_name("preset of reward weights", weights, PRESETS)
+        weights = PRESETS[weights]
     if not isinstance(weights, Mapping):
         raise ConfigError(f"rewards must be a dict of term to weight such as {DEFAULT_WEIGHTS}, got {weights!r:.80}")
     for name, weight in weights.items():

@@ -85,7 +85,8 @@ class ReasoningEnv(gym.Env[str, str]):
     - `template`: a name of `r1gym.prompts.TEMPLATES`.
     - `extraction`: "lenient", "strict:boxed", "strict:answer", "strict:####", or "template": the strict mode of the
       answer form that the template declares.
-    - `rewards`: weight by term name, for example `{"accuracy": 1.0, "format": 0.1}`.
+    - `rewards`: weight by term name, for example `{"accuracy": 1.0, "format": 0.1}`, or a preset: "r1". A warning says
+      where the side terms can outweigh being right.
     - `render_mode`: "ansi" (render returns the text) or "human" (it is printed).
     - generated sets also take `task_seed` and their dials, for example `digits`, `operations`, `depth`, `style`.
     - multiple choice also takes `option_seed`: the order of each task's options is a function of it and the task's id.
@@ -112,7 +113,7 @@ class ReasoningEnv(gym.Env[str, str]):
         data: str | None = None,
         template: str | None = None,
         extraction: str = "lenient",
-        rewards: Mapping[str, float] | None = None,
+        rewards: Mapping[str, float] | str | None = None,
         render_mode: str | None = None,
         task_seed: int = 0,
         **dials: Any,
@@ -139,6 +140,8 @@ class ReasoningEnv(gym.Env[str, str]):
         self.terms = tuple(weights)
         default = {name: weight for name, weight in weights.items() if weight}
         self.weights = reward_terms.check_weights(rewards, self.terms, default)
+        if rewards is not None and not isinstance(rewards, str):
+            reward_terms.warn_if_outweighed(self.weights)
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown_name("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode

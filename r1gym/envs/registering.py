@@ -27,7 +27,7 @@ def register_task_env(
     verifier: str = "math",
     *,
     prompt: str = "boxed",
-    rewards: Mapping[str, float] | None = None,
+    rewards: Mapping[str, float] | str | None = None,
     fields: Mapping[str, str] | None = None,
     extraction: str = "lenient",
 ) -> None:
@@ -74,7 +74,7 @@ def register_task_env(
         "split": "train" if "train" in places else next(iter(places)),
         "template": prompt,
         "extraction": extraction,
-        **({} if rewards is None else {"rewards": dict(rewards)}),
+        **({} if rewards is None else {"rewards": rewards if isinstance(rewards, str) else dict(rewards)}),
     }
     _register(id, kwargs)
 
