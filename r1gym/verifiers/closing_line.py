@@ -14,7 +14,7 @@ _BULLET = re.compile(r"[\s#>*_-]*")
 _LISTED = re.compile(r"[\s#>*_-]*(?:\(\s*([A-J])\s*\)|([A-J])\s*(?:[).:]|\Z))")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _GUARD = re.compile(
-    r"\b(?:not|neither|nor|never|no|if|whether|unless|or|and|either|both|why|suppose|than|against)\b|n['’]t\b",
+    r"\b(?:not|cannot|nobody|neither|nor|never|no|if|whether|unless|or|and|either|both|why|suppose|than|against)\b|n['’]t\b",
     re.IGNORECASE,
 )
 _CLAIMS = (

@@ -51,7 +51,7 @@ def compare(gold: Item, answer: Item, policy: Policy) -> Ruling:
     if gold.kind == "value":
         if answer.kind == "list":
             # "1/2 or 0.5" says one value twice; any other list hedges.
-            if answer.tag in ("or", ",") and all(compare(gold, part, policy).right for part in answer.parts):
+            if answer.tag == "or" and all(compare(gold, part, policy).right for part in answer.parts):
                 return Ruling(True, "canonical", "the same value, said several times")
             return _wrong("hedge", f"{len(answer.parts)} values where the gold is one")
         if answer.kind != "value":
@@ -111,6 +111,8 @@ def _unordered(gold: Item, answer: Item, policy: Policy) -> Ruling:
         return _wrong("kind", f"a {answer.kind} where the gold is a {gold.kind}")
     if len(gold.parts) != len(answer.parts):
         return _wrong("container", f"{len(answer.parts)} elements, expected {len(gold.parts)}")
+    if any(part.kind == "ellipsis" for part in gold.parts):  # what is left out is told by the order
+        return _parts(gold.parts, answer.parts, policy)
     left = list(answer.parts)
     doubt = False
     for part in gold.parts:

@@ -66,6 +66,9 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
     answers = [mark for mark in marks if mark.status != "placeholder"]
     usable = [mark for mark in answers if mark.status != "unclosed"]
     if usable:
+        # A second answer that was begun: without it the first would be revived. An empty opening says nothing.
+        if answers[-1].status == "unclosed" and _BEGUN.match(text, answers[-1].start):
+            return _none("unclosed_answer", "an answer's form is opened after the last whole one and never closed")
         return _choose(text, usable, mode)
     if mode == "lenient" and len(answers) == len(marks):
         phrase = _phrase(text, low)
@@ -212,6 +215,15 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _PHRASE_INSIDE = re.compile(r"\b(?:the|my|our)\s+(?:final\s+|correct\s+)?answer\s+is(?![\w])[\s*_:]*", re.IGNORECASE)
+_BEGUN = re.compile(r"(?:\\[a-z]+\s*\{|<answer>)\s*[^\s{}]")
+_ANY_PHRASE = re.compile(r"\banswer(?: is|:)[\s*_:]{1,4}([^\n]{1,80}?)(?=[.!?;,]?(?:\s|\Z))", re.IGNORECASE)
+_SPRAY_WINDOW = 20_000
+_DENIED = re.compile(
+    r"(?:\b(?:cannot|not|never|nobody|no one)|n['’]t)\s+(?:\w+\s+){0,2}?"
+    r"(?:say|claim|think|believe|know|sure|certain|mean|tell|confirm|true|follow)(?:\s+\w+){0,2}\s*\Z"
+    r"|\b(?:doubt|whether|unlikely|deny|suppose|pretend|false|wrong)\s+(?:\w+\s+){0,2}\Z",
+    re.IGNORECASE,
+)
 _FILLER = re.compile(r"(?:therefore|thus|hence|simply|then|indeed|just|exactly|equal to)\b[\s,:]*", re.IGNORECASE)
 _HEADER = re.compile(r"[\s#*_>]*(?:the\s+)?(?:final\s+)?answer[\s*_]*:?[\s*_]*", re.IGNORECASE)
 _HOPE = re.compile(r"\.?\s*I hope (?:it|this|that) is correct.*\Z", re.IGNORECASE | re.DOTALL)
@@ -219,6 +231,9 @@ _HOPE = re.compile(r"\.?\s*I hope (?:it|this|that) is correct.*\Z", re.IGNORECAS
 
 def _phrase(text: str, low: int) -> Extraction | None:
     """The answer that the final line states: "The answer is …", "Answer: …" or "#### …"."""
+    stated = {_squeeze(match.group(1)) for match in _ANY_PHRASE.finditer(text, max(low, len(text) - _SPRAY_WINDOW))}
+    if len(stated) > MAX_DISTINCT:
+        return _none("spray", f"more than {MAX_DISTINCT} different final answers: one must be final")
     cut = _NEXT_PROBLEM.search(text, low)
     if cut is not None and text[low : cut.start()].strip():
         found = _final_line(text, low, cut.start())
@@ -239,7 +254,7 @@ def _final_line(text: str, low: int, high: int) -> Extraction | None:
     if lead is not None and lead.end() < len(line):
         return _stated(body, window, line_at + lead.end(), "phrase")
     inside = list(_PHRASE_INSIDE.finditer(line))
-    if inside:
+    if inside and not _DENIED.search(line, max(0, inside[-1].start() - 80), inside[-1].start()):
         return _stated(body, window, line_at + inside[-1].end(), "phrase")
     lines = body.split("\n")
     offset = len(body)

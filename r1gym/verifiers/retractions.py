@@ -22,7 +22,11 @@ _DENIAL = re.compile(
     r"|\b(?:just|only|merely) a (?:\w+ )?guess\b|\bI (?:do not|don['’]t) (?:really )?know\b",
     re.IGNORECASE,
 )
-_DOUBTED = re.compile(r"[$*)\]}\\]{0,6}\?")
+_DOUBTED = re.compile(
+    r"[$*)\]}\\]{0,6}(?:\?|\s{0,3}(?:is|was|seems|looks|must be|may be|might be)(?: \w+)?"
+    r" (?:wrong|incorrect|mistaken|false|not (?:right|correct|true|the (?:right|correct) answer))\b)",
+    re.IGNORECASE,
+)
 _MATHS = r"\$(?:\\\$|[^$\n]){1,80}\$"
 _VALUE = (
     rf"({_MATHS}|\$?\s*(?:[a-zA-Z] ?(?:[=<>]|\\[lg]eq?(?![a-z])) ?)?[-+(\[|<>]{{0,3}}(?:\d|\\[a-z{{])[^\s,;?!]{{0,40}})"

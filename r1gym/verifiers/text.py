@@ -14,7 +14,8 @@ _LETTERS = re.compile(r"\(?([A-Z])\)?(?:\s*(?:,|;|and|&|, and)\s*\(?([A-Z])\)?)*
 _LETTER = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
 _CHOICE = re.compile(r"(?:\(\s*([A-Z])\s*\)|([A-Z])(?=\Z|\s*[.):]))\s*[.):]?(.*)", re.DOTALL)
 _OTHER_CHOICE = re.compile(
-    r"\s*[-+*/=^<>,;&|]|.*(?:\b(?:or|and|not|but)\b|(?<![A-Za-z\\])[A-Z](?![A-Za-z]))", re.DOTALL
+    r"\s*[-+*/=^<>,;&|]|.*(?:\b(?:or|and|not|but|is (?:wrong|incorrect|false))\b|(?<![A-Za-z\\])[A-Z](?![A-Za-z]))",
+    re.DOTALL,
 )
 _ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d)\s*([ap])\.?\s*m\.?", re.IGNORECASE)
