@@ -23,6 +23,7 @@ from r1gym.agents.credit import span_credit
 from r1gym.agents.grpo_config import TINY, GRPOConfig, preset_of
 from r1gym.agents.interrupt import Interrupt
 from r1gym.agents.losses import LOSSES, LossInputs, clipped_share, k3
+from r1gym.agents.memory import naming_the_option
 from r1gym.agents.optim import learning_rate, make_optimizer, set_learning_rate
 from r1gym.agents.setup import check_run, make_env, make_held_out, make_policy, open_folder
 from r1gym.config import parse, run_command
@@ -112,7 +113,8 @@ def train(
             # Learn from them.
             figures = reporting.Figures()
             for minibatch in batch.minibatches(config.minibatches, derive_seed(config.seed, "minibatch", step)):
-                learn(config, policy, reference, optimizer, accelerator, minibatch, figures, step)
+                with naming_the_option(config, minibatch.token_ids_BT.shape[1]):
+                    learn(config, policy, reference, optimizer, accelerator, minibatch, figures, step)
             policy.sync()
 
             step += 1

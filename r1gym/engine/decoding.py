@@ -39,7 +39,23 @@ def no_kernels(device: torch.device) -> str:
         return f"Triton cannot be used: {type(error).__name__}: {error}"
     if torch.cuda.get_device_capability(device) < (8, 0):
         return f"{torch.cuda.get_device_name(device)} is older than the kernels ask for"
+    try:
+        _launch_one(device)
+    except Exception as error:  # no C compiler, a driver that does not fit, a cache folder that cannot be written
+        first = next(iter(str(error).strip().splitlines()), "")
+        return f"Triton cannot compile here: {type(error).__name__}: {first}"
     return ""
+
+
+def _launch_one(device: torch.device) -> None:
+    """Compile and run the smallest kernel: an installation may import well and fail at the first launch."""
+    from r1gym.engine import kernels
+
+    x = torch.ones(1, 32, device=device)
+    out = torch.empty_like(x)
+    kernels.final_norm[(1,)](x, x[0], out, 1e-6, C=32, BC=32)
+    if not bool(torch.allclose(out, x, atol=1e-3)):
+        raise RuntimeError(f"a norm of ones came out as {float(out[0, 0])}")
 
 
 class KernelForward(CompactForward):

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import torch
 
+from r1gym.engine import memory
+from r1gym.engine.cache import PAGE
 from r1gym.engine.pages import PagePool
 from r1gym.engine.request import Request, Sample, check_context, context_of
 from r1gym.engine.scheduling import Run
@@ -130,5 +132,18 @@ class Engine:
         model.eval()
         try:
             return Run(self, requests, sampling, answers, context_of(model)).finish()
+        except (RuntimeError, MemoryError) as error:
+            if not memory.out_of_memory(error):
+                raise
+            self.stepper.drop()
+            free = memory.free_bytes(self.pool.data.device)
+            # A pool that grows by half stands beside its smaller self for a moment: 1 / (1 + 2 / 3) of the room counts.
+            raise memory.advise(
+                None if free is None else int(0.6 * (free + self.pool.pages * self.pool.page_bytes)),
+                self.pool.page_bytes // PAGE,
+                min(self.slots.size, len(requests)),
+                max(len(request.prompt) for request in requests),
+                max(request.budget for request in requests),
+            ) from error
         finally:
             model.train(was_training)

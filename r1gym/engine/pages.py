@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 
 from r1gym.engine.cache import PAGE
-from r1gym.errors import ModelError
 
 __all__ = ["PagePool"]
 
@@ -54,10 +53,14 @@ class PagePool:
         """``count`` pages with one reference each; the pool grows where it has too few.
 
         Raises:
-            ModelError: The device has no memory for more pages.
+            torch.OutOfMemoryError: The device has no memory for more pages.
         """
-        if count > len(self._free):
-            self.grow(max(self.used + count + 1, self.pages + self.pages // 2))
+        least = self.used + count + 1
+        if least > self.pages:
+            try:
+                self.grow(max(least, self.pages + self.pages // 2))
+            except torch.OutOfMemoryError:  # room for the future is not worth failing now
+                self.grow(least)
         pages = [self._free.pop() for _ in range(count)]
         for page in pages:
             self._references[page] = 1
@@ -87,13 +90,7 @@ class PagePool:
         missing = pages - self.pages
         if missing <= 0:
             return
-        try:
-            data = torch.zeros(pages, *self._shape, dtype=self.data.dtype, device=self.data.device)
-        except torch.cuda.OutOfMemoryError as error:
-            raise ModelError(
-                f"no memory for {pages} pages of keys and values ({pages * self.page_bytes / 2**30:.2f} GiB; "
-                f"{self.used} are in use): sample fewer sequences side by side (max_slots), or fewer new tokens"
-            ) from error
+        data = torch.zeros(pages, *self._shape, dtype=self.data.dtype, device=self.data.device)
         data[: self.pages] = self.data
         self._free[:0] = range(pages - 1, self.pages - 1, -1)
         self._references += [0] * missing

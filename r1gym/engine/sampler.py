@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from r1gym.engine import repetition
+from r1gym.engine import memory, repetition
 from r1gym.engine.cache import SlotCache
 from r1gym.engine.dense import DenseForward
 from r1gym.engine.request import Request, Sample, check_context
@@ -85,6 +85,7 @@ class Sampler:
             NumericalError: The model gave NaN; the message names the request, the token and the slot.
             PromptTooLongError: A request is longer than the model's context.
             ConfigError: Stop strings without ``decode``.
+            ModelError: Memory ran out; the message names what would fit.
         """
         check_context(self.model, requests)
         was_training = self.model.training
@@ -95,6 +96,16 @@ class Sampler:
             slots = min(len(requests), self.max_slots)
             with self.forward.sampling(slots, max(request.budget for request in requests)):
                 return self._run(requests, sampling)
+        except (RuntimeError, MemoryError) as error:
+            if not memory.out_of_memory(error):
+                raise
+            raise memory.advise(
+                memory.free_bytes(self.model.device),
+                memory.position_bytes(self.model),
+                min(self.max_slots, len(requests)),
+                max(len(request.prompt) for request in requests),
+                max(request.budget for request in requests),
+            ) from error
         finally:
             self.model.train(was_training)
 
