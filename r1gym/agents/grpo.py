@@ -97,9 +97,8 @@ def train(
             starts = draw_starts(env, config.seed, step, config.prompts_per_step)
             share = len(starts) // accelerator.num_processes
             begin = accelerator.process_index * share
-            first_group = step * config.prompts_per_step + begin
+            mine, first_group = starts[begin : begin + share], step * config.prompts_per_step + begin
             seed = derive_seed(config.seed, "sample", step)
-            mine = starts[begin : begin + share]
             groups_PG = rollout(policy, env, mine, config.group_size, sampling, seed, first_group)
             rollout_seconds = time.perf_counter() - clock
 
