@@ -67,18 +67,40 @@ class Tally:
             console.print(f"  {line}", highlight=False)
 
 
+IMPORTS = "from typing import *\nfrom collections import *\nimport math\n"
+"""What the sites of function problems put before a solution."""
+
+
 def apps(sandbox: Sandbox) -> Tally:
-    tally = Tally("apps_right_wrong_5 (stdin)")
+    tally = Tally("apps_right_wrong_5")
     for row in rows("apps_right_wrong_5.jsonl"):
-        if row["fn_name"]:
-            tally.skipped += 1
-            continue
-        tests = [StdioCase(given, wanted) for given, wanted in zip(row["inputs"], row["outputs"], strict=True)]
         labelled = [(source, True) for source in row["solutions"]]
         labelled += [(item["code"], item["result"] is True) for item in row["generated"]]
-        found = judge_many([source for source, _ in labelled], "python", tests, LIMITS, sandbox=sandbox)
-        for number, ((_, right), judgement) in enumerate(zip(labelled, found, strict=True)):
-            tally.add(f"{row['id']} program {number} ({judgement.message[:80]})", right, str(judgement.verdict))
+        pairs = list(zip(row["inputs"], row["outputs"], strict=True))
+        for number, (source, right) in enumerate(labelled):
+            tests: list[StdioCase] | list[CallCase] = [
+                StdioCase(given, wanted) for given, wanted in pairs if not row["fn_name"]
+            ]
+            if row["fn_name"]:
+                function = f"Solution().{row['fn_name']}" if "class Solution" in source else row["fn_name"]
+                bare = [(tuple(given), wanted[0] if isinstance(wanted, list) else wanted) for given, wanted in pairs]
+                tests = [CallCase(function, given, wanted) for given, wanted in bare]  # some rows wrap the value
+                source = IMPORTS + source
+            found = judge(source, "python", tests, LIMITS, sandbox=sandbox)
+            tally.add(f"{row['id']} program {number} ({found.message[:80]})", right, str(found.verdict))
+    return tally
+
+
+def leetcode_right(sandbox: Sandbox) -> Tally:
+    """The solutions of ``leetcode_test_228``, up to 30 tests each."""
+    tally = Tally("leetcode_test_228")
+    for row in rows("leetcode_test_228.jsonl"):
+        cases = call_cases(row["test"], "candidate", row["entry_point"])
+        if cases is None:
+            tally.skipped += 1
+            continue
+        found = judge(f"{row['prompt']}\n{row['solution']}", "python", cases, LIMITS, sandbox=sandbox)
+        tally.add(f"{row['task_id']} ({found.message[:80]})", True, str(found.verdict))
     return tally
 
 
@@ -99,22 +121,19 @@ def leetcode(sandbox: Sandbox) -> Tally:
 
 
 def humaneval_pack(sandbox: Sandbox, language: str) -> Tally:
-    """Python by value where the asserts are literal; C++ as a program whose exit status its own asserts decide."""
+    """Python by value where the asserts are literal, else by the exit status of the row's own asserts, as C++ is."""
     tally = Tally(f"humanevalpack_{language}")
     for row in rows(f"humanevalpack_{language}.jsonl"):
         if not row["verified"]:
             tally.skipped += 1
             continue
         cases = call_cases(row["test"], row["entry_point"], row["entry_point"]) if language == "python" else None
-        if language == "python" and cases is None:
-            tally.skipped += 1
-            continue
         for right, body in ((True, row["canonical_solution"]), (False, row["buggy_solution"])):
             source = row["prompt"] + body
             if cases is not None:
                 found = judge(source, "python", cases, LIMITS, sandbox=sandbox)
             else:
-                found = judge(f"{source}\n{row['test']}", "cpp", [StdioCase("", "")], LIMITS, sandbox=sandbox)
+                found = judge(f"{source}\n{row['test']}", language, [StdioCase("", "")], LIMITS, sandbox=sandbox)
             tally.add(f"{row['task_id']} ({found.message[:80]})", right, str(found.verdict))
     return tally
 
@@ -136,6 +155,7 @@ def report(console: Console, sandbox: Sandbox) -> None:
     for measure in (
         apps,
         leetcode,
+        leetcode_right,
         quixbugs,
         lambda box: humaneval_pack(box, "python"),
         lambda box: humaneval_pack(box, "cpp"),

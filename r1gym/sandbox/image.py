@@ -21,10 +21,10 @@ __all__ = ["Route", "build", "default_tag"]
 Route = Literal["auto", "registry", "debian"]
 _PACKAGES = (
     *("base-files", "base-passwd", "bash", "dash", "coreutils", "libc-bin"),
-    *("python3", "python3-numpy", "g++", "gcc", "libc6-dev"),
+    *("python3", "python3-numpy", "python3-sortedcontainers", "g++", "gcc", "libc6-dev"),
 )
 _MODULES = (*PRELOADED, "array", "ast", "cmath", "contextlib", "ctypes", "dataclasses", "numpy", "select", "socket",
-            "statistics", "subprocess", "tempfile", "unittest")  # fmt: skip
+            "sortedcontainers", "statistics", "subprocess", "tempfile", "unittest")  # fmt: skip
 _LEFT_OUT = ("doc", "man", "locale", "info")
 _RECIPE = Path(__file__).with_name("Dockerfile")
 

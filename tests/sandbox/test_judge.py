@@ -93,8 +93,15 @@ def test_python_behaves_as_python_does(sandbox: Sandbox) -> None:
     assert "return 1 / 0" in traced.stderr and "programs.py" not in traced.stderr
 
 
-def test_numpy_is_there_where_the_backend_has_it(sandbox: Sandbox) -> None:
-    found = judge("import numpy; print(int(numpy.arange(5).sum()))", "python", [StdioCase("", "10")], sandbox=sandbox)
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import numpy; print(int(numpy.arange(5).sum()))",
+        "import sortedcontainers as s; print(sum(s.SortedList(range(5))))",
+    ],
+)
+def test_libraries_are_there_where_the_backend_has_them(sandbox: Sandbox, source: str) -> None:
+    found = judge(source, "python", [StdioCase("", "10")], sandbox=sandbox)
     assert found.verdict == "AC" or (sandbox.name == "local" and "ModuleNotFoundError" in found.tests[0].stderr)
 
 
