@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from r1gym.verifiers import units
 from r1gym.verifiers.factors import MAX_ITEMS, FactorParser
+from r1gym.verifiers.grammar import END, number
 from r1gym.verifiers.nodes import Node
 from r1gym.verifiers.reasons import Refused
 from r1gym.verifiers.tokens import MAX_TOKENS, tokenize
@@ -85,12 +86,25 @@ class AnswerParser(FactorParser):
             members.append(self.united())
             if len(members) > 16:
                 raise Refused("over_budget", "a chain of more than 16 sides")
+        if self.peek().kind == "mod" or (self.peek().kind == "(" and self.peek(1).kind == "mod"):
+            return self._residue(operators, members)
         return Node("rel", (tuple(operators), tuple(members))) if operators else members[0]
+
+    def _residue(self, operators: list[str], members: list[Node]) -> Node:
+        r"""A residue class: ``3 \pmod 7``, ``x \equiv 3 \pmod 7``, ``3 (mod 7)``."""
+        enclosed = self.skip("(")
+        self.take("mod")
+        modulus = self.argument() if self.peek().kind == "{" else number(self.take("num").value)
+        if enclosed:
+            self.take(")")
+        if operators not in ([], ["="]) or (operators and members[0].op != "var"):
+            raise Refused("grammar", "a modulus beside something that is no single residue")
+        return Node("residue", (members[-1], modulus))
 
     def united(self) -> Node:
         """Ratios, unions and set differences of items."""
         node = self.item()
-        if self.peek().kind == ":" and not self.in_set:
+        if self.peek().kind in (":", "to") and not self.in_set:
             return self._ratio(node)
         while True:
             token = self.peek()
@@ -111,10 +125,16 @@ class AnswerParser(FactorParser):
     def _ratio(self, first: Node) -> Node:
         start = self.at
         parts = [first]
-        while self.skip(":"):
+        colon = self.peek().kind
+        while self.skip(colon):
             parts.append(self.item())
         raw = [token.value for token in self.tokens[start - 1 : self.at : 2]]
-        if len(parts) <= 3 and all(len(text) == 2 and text.isdigit() for text in raw[1:]) and len(raw[0]) <= 2:
+        if (
+            colon == ":"
+            and len(parts) <= 3
+            and all(len(text) == 2 and text.isdigit() for text in raw[1:])
+            and len(raw[0]) <= 2
+        ):
             return Node("time", tuple(parts))
         return Node("ratio", tuple(parts))
 
@@ -135,6 +155,12 @@ class AnswerParser(FactorParser):
             return self.container()
         if token.kind in ("dollar", "-") and "dollar" in (token.kind, self.peek(1).kind):
             return self._money()
+        if token.kind == "word" and token.value == "US" and self.peek(1).kind == "dollar":
+            self.at += 1
+            return self._money()
+        if token.value in units.CURRENCIES and self.peek(1).kind == "num":
+            self.at += 1
+            return Node("quantity", (self.expression(), units.unit_named(token.value)))
         if token.kind == "angle":
             self.at += 1
             return Node("text", ("angle", *self._words()))
@@ -144,11 +170,14 @@ class AnswerParser(FactorParser):
                 self.at -= 1
             else:
                 return Node("text", words)
-        return self._quantity(self.expression())
+        value = self.expression()
+        if self.skip("over"):
+            value = Node("div", (value, self.expression()))
+        return self._quantity(value)
 
     def _words(self) -> tuple[str, ...]:
         words = []
-        while self.peek().kind in ("word", "var"):
+        while self.peek().kind in ("word", "var", "to"):
             words.append(self.peek().value)
             self.at += 1
         return tuple(words)
@@ -225,6 +254,7 @@ class AnswerParser(FactorParser):
             if token.kind == "word" and lower in _POWERS:
                 scale = _POWERS[lower]
                 self.at += 1
+                self._full_stop(lower)
             elif token.kind == "word" and lower in _AFTER and parts:
                 unit, power = parts.pop()
                 parts.append((unit, power * _AFTER[lower]))
@@ -241,6 +271,7 @@ class AnswerParser(FactorParser):
                 if odd or lower in units.NOT_UNITS:
                     raise Refused("grammar", f"{token.value!r} is no unit")
                 self.at += 1
+                self._full_stop(lower)
                 parts.append((units.unit_named(token.value), sign * scale * self._unit_power()))
                 sign, scale = 1, 1
             else:
@@ -248,6 +279,11 @@ class AnswerParser(FactorParser):
         if not parts:
             raise Refused("grammar", "a unit without a name")
         return units.combine(parts)
+
+    def _full_stop(self, word: str) -> None:
+        """Take the full stop of an abbreviation: sq. ft."""
+        if word in units.ABBREVIATED:
+            self.skip(".")
 
     def _unit_power(self) -> int:
         if self.peek().kind != "^":
@@ -264,6 +300,7 @@ class AnswerParser(FactorParser):
         opening = self.peek().kind
         if opening == "begin":
             return self._matrix()
+        start = self.at
         self.at += 1
         bar, self.bar_closes = self.bar_closes, opening == "\\{"
         outer, self.in_set = self.in_set, opening == "\\{"
@@ -284,12 +321,19 @@ class AnswerParser(FactorParser):
                     raise Refused("grammar", "outward brackets around a single value")
             if inner.op == "list":
                 node = Node("seq", (opening, closing, inner.args[0]))
+            elif opening == "[" and inner.op not in ("matrix", "seq") and self._alone(start):
+                node = Node("seq", ("[", "]", (inner,)))  # [24] is a list of one, where [x+1]^2 only groups
             elif (opening, closing) in (("(", ")"), ("[", "]")) and inner.op not in ("rel", "in"):
                 node = Node("seq", ("[", "]", (inner,))) if opening == "[" and inner.op == "seq" else inner
             else:
                 node = Node("seq", (opening, closing, (inner,)))
         self.bar_closes, self.in_set = bar, outer
         return node
+
+    def _alone(self, start: int) -> bool:
+        """Whether what began at ``start`` and ends here is a whole statement but for its label and unit."""
+        before = self.tokens[start - 1].kind if start else "="
+        return before in _SEPARATORS | {"="} and self.peek().kind in _SEPARATORS | {END.kind, "word", "%"}
 
     def _set(self) -> Node:
         if self.skip("\\}"):

@@ -50,10 +50,17 @@ def compare(gold: Item, answer: Item, policy: Policy) -> Ruling:
         return _wrong("chain", problem)
     if gold.kind == "value":
         if answer.kind == "list":
-            # "1/2 or 0.5" says one value twice; any other list hedges.
-            if answer.tag == "or" and all(compare(gold, part, policy).right for part in answer.parts):
+            # "1/2 or 0.5" writes one value in two ways; "42 or 42" and every other list sprays.
+            written = {part.node for part in answer.parts}
+            if (
+                answer.tag == "or"
+                and len(written) == len(answer.parts)
+                and all(compare(gold, part, policy).right for part in answer.parts)
+            ):
                 return Ruling(True, "canonical", "the same value, said several times")
             return _wrong("hedge", f"{len(answer.parts)} values where the gold is one")
+        if answer.kind == "residue" and answer.value == answer.parts[0].value:
+            answer = answer.parts[0]  # 3 mod 7 is 3; 10 mod 7 is a computation left undone
         if answer.kind != "value":
             return _wrong("kind", f"a {answer.kind} where the gold is a value")
         return _quantity(gold, answer, policy)
@@ -79,6 +86,9 @@ def _special(gold: Item, answer: Item, policy: Policy) -> Ruling:
         return _ratio(gold, answer)
     if gold.kind != answer.kind:
         return _wrong("kind", f"a {answer.kind} where the gold is a {gold.kind}")
+    if gold.kind == "residue":
+        right = gold.tag == answer.tag and gold.value == answer.value
+        return Ruling(right, "base", "the same residue" if right else "another residue or another modulus")
     if gold.kind == "base":
         right = gold.tag == answer.tag and gold.value == answer.value
         return Ruling(right, "base", "same numeral" if right else "another numeral or another base")
@@ -193,7 +203,7 @@ def assigned(item: Item) -> tuple[str, Item | None]:
     if item.kind != "relation" or item.tag != "=":
         return "", None
     left, right = item.parts
-    if is_label(left.node) and not (variables(left.node) & variables(right.node)):
+    if is_label(left.node) and (left.node.op == "fn" or not (variables(left.node) & variables(right.node))):
         if left.node.op == "var" and variables(right.node):
             return "", None
         return str(left.node), right

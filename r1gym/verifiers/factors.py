@@ -114,6 +114,11 @@ class FactorParser(ExpressionParser):
                 if 0 < over.args[0] < under.args[0]:
                     return Node("num", (whole + Fraction(over.args[0], under.args[0]), None))
                 raise Refused("grammar", "an integer beside an improper fraction")
+        elif [self.peek(ahead).kind for ahead in range(5)] == ["{", "num", "over", "num", "}"]:
+            over_text, under_text = self.peek(1).value, self.peek(3).value
+            if over_text.isdigit() and under_text.isdigit() and 0 < int(over_text) < int(under_text):
+                self.at += 5
+                return Node("num", (whole + Fraction(int(over_text), int(under_text)), None))
         elif (
             self.peek().kind == "num" and self.peek().spaced and self.peek(1).kind == "/" and self.peek(2).kind == "num"
         ):

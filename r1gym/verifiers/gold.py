@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import NamedTuple
 
 from r1gym.errors import ReferenceRefusedError, unknown_name
@@ -28,7 +29,7 @@ _KINDS = {
     "value": ("expression", "integer", "number", "rounded"), "seq": ("interval", "tuple"), "list": ("list",),
     "set": ("set", "interval"), "matrix": ("matrix",), "relation": ("equation", "inequality", "interval"),
     "reals": ("interval", "inequality", "set"), "text": ("text",), "ratio": ("ratio",), "time": ("ratio",),
-    "base": ("base",), "ellipsis": ("text",),
+    "base": ("base",), "residue": ("number",), "ellipsis": ("text",),
 }  # fmt: skip
 
 
@@ -66,6 +67,8 @@ def clean(answer: str) -> str:
         answer = _TRAILING.sub("", answer.strip(_EDGE))
         if answer.endswith(".") and not answer.endswith(".."):
             answer = answer[:-1]
+        if answer[:1] in _STATING:
+            answer = _stated(answer)
         if answer[:1] in "\\*`":
             match = _DELIMITED.fullmatch(answer)
             if match is not None:
@@ -74,6 +77,23 @@ def clean(answer: str) -> str:
         if answer == before:
             break
     return answer
+
+
+_STATING = frozenset("\\AaTtFf")
+_LEAD = re.compile(
+    r"(\\text(?:bf|it|rm)?\s*\{\s*)?(?:the\s+)?(?:final\s+)?answer(?:\s+is\b|\s*:|(?=\s*\}))\s*:?(\s*\}\s*:?)?\s*",
+    re.IGNORECASE,
+)
+
+
+def _stated(answer: str) -> str:
+    r"""``answer`` without the words "the answer is" in front, inside a text passage or before it."""
+    lead = _LEAD.match(answer)
+    if lead is None or (lead.group(2) and not lead.group(1)):
+        return answer
+    if lead.group(1) and not lead.group(2):
+        return answer[lead.end() : -1] if answer.endswith("}") and "{" not in answer[lead.end() :] else answer
+    return answer[lead.end() :]
 
 
 _NUMERAL = re.compile(
@@ -128,6 +148,8 @@ def read_answer(answer: str, gold: Gold) -> list[Item]:
         Refused: There is no reading.
     """
     first = not gold.container
+    if "," in answer and gold.item is not None and isinstance(gold.item.value, Fraction) and not gold.container:
+        answer = _DECIMAL_COMMA.sub(r"\1.\2", answer)
     try:
         readings = [_read(answer, gold, first)]
     except Refused:
@@ -141,6 +163,9 @@ def read_answer(answer: str, gold: Gold) -> list[Item]:
             return readings
     return readings
 
+
+_DECIMAL_COMMA = re.compile(r"\A(\\?\$?\s*-?\s*\d+),(\d{1,2}|\d{4,})(?![\d,])(?!.*,)", re.DOTALL)
+"""A decimal comma: only where the gold is no integer, and never before three digits, which may be thousands."""
 
 _GROUPED = re.compile(r"\d,\d{3}")
 

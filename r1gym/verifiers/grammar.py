@@ -11,12 +11,14 @@ from r1gym.verifiers.nodes import Node
 from r1gym.verifiers.reasons import Refused
 from r1gym.verifiers.tokens import Token
 
-__all__ = ["ExpressionParser", "number"]
+__all__ = ["END", "ExpressionParser", "number"]
 
 MAX_DEPTH = 40
 MAX_EXPONENT = 4_000
 
-_END = Token("end of answer")
+END = Token("end of answer")
+"""What stands behind the last token."""
+
 _STARTS = frozenset(
     ["var", "pi", "oo", "(", "[", "{", "frac", "sqrt", "cbrt", "binom", "fn", "lfloor", "lceil", "overline", "|", "\\{"]
 )
@@ -58,7 +60,7 @@ class ExpressionParser(ABC):
     def peek(self, ahead: int = 0) -> Token:
         """The token ``ahead`` of the current one."""
         at = self.at + ahead
-        return self.tokens[at] if at < len(self.tokens) else _END
+        return self.tokens[at] if at < len(self.tokens) else END
 
     def take(self, kind: str) -> Token:
         """The current token, which must be of ``kind``."""
@@ -139,7 +141,7 @@ class ExpressionParser(ABC):
             return False
         if token.kind == "|":
             return not self.bar_closes
-        if token.kind == "[" or token.kind == "\\{":
+        if token.kind == "[" or token.kind == "\\{" or (token.kind == "(" and self.peek(1).kind == "mod"):
             return False
         return token.kind in _STARTS
 
@@ -223,6 +225,8 @@ class ExpressionParser(ABC):
         node = self.expression()
         if self.skip("choose"):
             node = Node("fn", ("binom", node, self.expression()))
+        elif self.skip("over"):
+            node = Node("div", (node, self.expression()))
         self.bar_closes = bar
         self.take("}")
         return node

@@ -23,8 +23,8 @@ _BASES = {
 class Item(NamedTuple):
     """One part of an answer.
 
-    ``kind`` is "value", "seq", "list", "set", "matrix", "relation", "reals", "text", "ratio", "time", "base" or
-    "ellipsis".
+    ``kind`` is "value", "seq", "list", "set", "matrix", "relation", "reals", "text", "ratio", "time", "base",
+    "residue" or "ellipsis".
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Item(NamedTuple):
     refusal: tuple[str, str] = ("", "")
     unit: Unit | None = None
     tag: str = ""
-    """Brackets of a seq, separator of a list, words of a text, base of a numeral, operators of a relation."""
+    """Brackets of a seq, separator of a list, words of a text, base of a numeral, operators of a relation, modulus."""
     rounded: bool = False
     reals: RealSet | None = None
     """The set of reals that a union, an interval or an inequality describes."""
@@ -66,6 +66,8 @@ def compile_answer(node: Node) -> Item:
         return Item(op, node, tuple(map(compile_answer, node.args)))
     if op == "base":
         return _numeral(node)
+    if op == "residue":
+        return _residue(node)
     if op == "ellipsis":
         return Item("ellipsis", node)
     if any(inner.op in ("pm", "mp") for inner in walk(node)):
@@ -130,6 +132,14 @@ def _sign_in(part: object, upper: bool) -> object:
     if type(part) is tuple:
         return tuple(_sign_in(inner, upper) for inner in part)
     return part
+
+
+def _residue(node: Node) -> Item:
+    value, modulus = evaluate(node.args[0]), evaluate(node.args[1])
+    if not isinstance(value, int) or not isinstance(modulus, int) or not 1 < modulus < 10**12:
+        raise Refused("kind", "a residue is an integer, and so is its modulus")
+    least = Item("value", node.args[0], value=value)
+    return Item("residue", node, (least,), value=value % modulus, tag=str(modulus))
 
 
 def _numeral(node: Node) -> Item:

@@ -15,6 +15,7 @@ class Node(NamedTuple):
     deg, pct (a,) · quantity (a, Unit, source) · base (digits, base) · ratio (nodes…) · approx (a,)
     seq (opening, closing, items) · list (items, separator) · set (items) · union (nodes…) · matrix (rows)
     rel (operators, members) · in (a, set) · builder (a, condition) · reals () · minus (set, set) · ellipsis ()
+    residue (a, modulus)
     """
 
     op: str

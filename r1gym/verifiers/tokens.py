@@ -103,6 +103,7 @@ _COMMANDS = {
     "lbrace": "\\{", "rbrace": "\\}", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "mathbb": "mathbb",
     "land": "and", "lor": "or", "vee": "or", "wedge": "and", "angle": "angle", "triangle": "angle", "prime": "'",
     "percent": "%", "operatorname": "skip", "to": "...", "colonequals": "=", "equiv": "=", "iff": "=",
+    "over": "over", "bmod": "mod", "pmod": "mod", "mod": "mod",
     "bar": "overline", "slash": "/", "dollar": "dollar", "euro": "dollar", "pounds": "dollar", "vec": "skip",
     "overrightarrow": "skip", "hat": "skip", "ell": "ell",
 }  # fmt: skip
@@ -175,6 +176,7 @@ _WORDS = {
     "and": "and", "or": "or", "pi": "pi", "infinity": "oo", "inf": "oo", "oo": "oo", "sqrt": "sqrt", "union": "cup",
     "U": "cup", "degrees": "degree", "degree": "degree", "deg": "degree", "percent": "%", "plus": "+", "times": "*",
     "approximately": "approx", "about": "approx", "approx": "approx", "frac": "frac", "cbrt": "cbrt", "theta": "theta",
+    "mod": "mod", "modulo": "mod", "to": "to",
 }  # fmt: skip
 
 _TEXT = (

@@ -5,7 +5,18 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-__all__ = ["GENERIC", "NOT_UNITS", "SCALES", "UNIT_LETTERS", "Unit", "combine", "known", "unit_named"]
+__all__ = [
+    "ABBREVIATED",
+    "CURRENCIES",
+    "GENERIC",
+    "NOT_UNITS",
+    "SCALES",
+    "UNIT_LETTERS",
+    "Unit",
+    "combine",
+    "known",
+    "unit_named",
+]
 
 
 class Unit(NamedTuple):
@@ -28,6 +39,17 @@ NOT_UNITS = frozenset(
     ]
 )  # fmt: skip
 """Words that change or deny the number before them: whatever holds one is not read as a quantity."""
+
+CURRENCIES = frozenset(["USD", "EUR", "GBP", "JPY", "INR", "Rs"])
+"""Codes of currencies that stand before their number."""
+
+ABBREVIATED = frozenset(
+    [
+        "sq", "cu", "ft", "in", "yd", "mi", "min", "hr", "hrs", "sec", "lb", "lbs", "oz", "gal", "pt", "qt", "tbsp",
+        "tsp", "mph", "cm", "mm", "km", "m", "g", "kg", "s", "h", "yr", "yrs", "deg",
+    ]
+)  # fmt: skip
+"""Units after which a full stop marks the abbreviation."""
 
 GENERIC = "unit"
 """The base of words such as "units": fits any unit of the same power."""
