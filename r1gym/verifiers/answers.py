@@ -24,7 +24,6 @@ _AFTER = {"squared": 2, "cubed": 3}
 _PERCENT = Unit(Fraction(1), (("percent", 1),))
 _DEGREE = Unit(Fraction(1), (("degree", 1),))
 _DOLLAR = units.unit_named("dollar")
-_FILLERS = frozenset(["of", "the", "a", "an"])
 
 
 def parse_answer(
@@ -263,7 +262,7 @@ class AnswerParser(FactorParser):
                 sign = -1
                 self.at += 1
             elif (token.kind == "*" and parts and self.peek(1).kind in ("word", "var")) or (
-                token.kind == "word" and lower in _FILLERS and parts
+                token.kind == "word" and lower in ("of", "the", "a", "an") and parts
             ):
                 self.at += 1
             elif self._starts_unit():
