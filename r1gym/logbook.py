@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from r1gym.types import Episode
 
 __all__ = ["RunFolder", "completion_record"]
+
+
+LOCK = ".lock"
+"""File of a run folder that the running process holds; it names the process."""
+_HELD: dict[Path, int] = {}
 
 
 class RunFolder:
@@ -41,7 +47,7 @@ class RunFolder:
             name: Name for ``out=None``.
 
         Raises:
-            RunFolderError: ``out`` holds another run or a finished one.
+            RunFolderError: ``out`` holds another run or a finished one, or another process is writing into it.
             ConfigError: The folder cannot be written.
         """
         wanted = {key: value for key, value in config.items() if key != "out"}
@@ -59,15 +65,22 @@ class RunFolder:
         file = path / "config.json"
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} is a file: give --out a folder")
-        if not file.exists():
-            if path.exists() and any(path.iterdir()):
-                raise RunFolderError(f"{path} is not empty and holds no run: give --out a new or empty folder")
-            try:
-                (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        if (
+            not file.exists()
+            and path.exists()
+            and any(each.name not in (LOCK, "checkpoints") for each in path.iterdir())
+        ):
+            raise RunFolderError(f"{path} is not empty and holds no run: give --out a new or empty folder")
+        try:
+            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+            _hold(path)
+            if not file.exists():  # asked again: another process may have come first
                 _write_whole(file, json.dumps(config, indent=2) + "\n")
-            except OSError as error:
-                raise ConfigError(f"cannot write the run folder {path} ({error}): give --out another folder") from error
-            return cls(path, resumed=False)
+                return cls(path, resumed=False)
+        except RunFolderError:
+            raise
+        except OSError as error:
+            raise ConfigError(f"cannot write the run folder {path} ({error}): give --out another folder") from error
         try:
             stored = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -133,6 +146,38 @@ class RunFolder:
         # Opened anew each time: nothing is left open, and a line that a kill cut short is at worst the last one.
         with (self.path / name).open("a", encoding="utf-8") as file:
             file.writelines(_line(record) for record in records)
+
+
+def _hold(path: Path) -> None:
+    """Keep the folder for this process until it ends, however it ends: the system lets go of the lock.
+
+    Raises:
+        RunFolderError: Another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # a system without these locks: two runs in one folder go unnoticed there
+        return
+    key = path.resolve()
+    if key in _HELD:
+        return
+    # A record lock belongs to the process: worker processes do not inherit it, and closing the file would drop it.
+    handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        owner = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+        os.close(handle)
+        raise RunFolderError(
+            f"{path} is being written by another run (process {owner}): wait for it, end it, or give --out another "
+            "folder"
+        ) from error
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    _HELD[key] = handle
 
 
 def completion_record(step: int, sample: int, episode: Episode, advantage: float) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +166,32 @@ def test_the_folder_of_another_process_writes_nothing(tmp_path: Path) -> None:
     other.rewind("grpo", -1)
     other.finish({})
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+OTHER = """
+import sys
+from r1gym.logbook import RunFolder
+
+RunFolder.open(sys.argv[1], {"lr": 1e-3, "env": "x", "terms": [1, 2], "out": None}, "name")
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_two_processes_cannot_write_into_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "runs" / "name"
+    other = subprocess.Popen(
+        [sys.executable, "-c", OTHER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with other:
+        assert other.stdout is not None and other.stdout.readline() == "open\n"
+        with pytest.raises(RunFolderError, match=rf"written by another run \(process {other.pid}\): wait for it"):
+            opened(path)
+        monkeypatch.chdir(tmp_path)
+        assert RunFolder.open(None, CONFIG, "name").path == Path("runs/name-2")  # by default the next folder is taken
+        other.kill()
+    again = opened(path)  # a killed run holds nothing
+    assert again.resumed
+    assert opened(path).resumed  # the same process may go on in its own folder
+    worker = subprocess.run([sys.executable, "-c", OTHER, str(path)], capture_output=True, text=True, input="")
+    assert worker.returncode == 1 and f"process {os.getpid()}" in worker.stderr

@@ -19,8 +19,9 @@ import torch
 from r1gym.agents import checkpoint, reporting
 from r1gym.agents.held_out import HeldOut, measure
 from r1gym.agents.interrupt import Interrupt
+from r1gym.agents.optim import make_optimizer
 from r1gym.agents.setup import make_env, make_held_out
-from r1gym.agents.sft import Example, SFTConfig, make_optimizer, supervise
+from r1gym.agents.sft import Example, SFTConfig, supervise
 from r1gym.config import as_json
 from r1gym.errors import ConfigError
 from r1gym.evals.intervals import wilson
@@ -227,7 +228,7 @@ def _supervised(
     screen: Screen,
 ) -> bool:
     """Run a supervised stage, or go on with it, or load what it came to; False where it was interrupted."""
-    optimizer = make_optimizer(policy, config)
+    optimizer = make_optimizer(policy.parameters(), config.lr)
     done = checkpoint.resume(folder, stage, policy, optimizer)
     if done == config.steps:
         return True

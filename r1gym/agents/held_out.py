@@ -37,14 +37,27 @@ class HeldOut:
         }
 
 
-def measure(policy: Policy, env: TextEnv, tasks: int, sampling: Sampling, seed: int, first: int = 0) -> HeldOut:
-    """Ask tasks ``first`` to ``first + tasks`` of ``env`` (fewer where it has fewer) once each."""
+def measure(
+    policy: Policy,
+    env: TextEnv,
+    tasks: int,
+    sampling: Sampling,
+    seed: int,
+    first: int = 0,
+    part: tuple[int, int] = (0, 1),
+) -> HeldOut:
+    """Ask tasks ``first`` to ``first + tasks`` of ``env`` (fewer where it has fewer) once each.
+
+    ``part`` (i, n) asks the i-th of n parts only, as each of n processes does; what a task's completion is does not
+    depend on it.
+    """
     rows = env.unwrapped.gradable  # type: ignore[union-attr]
     starts = [Start(0, int(rows[place])) for place in range(first, min(first + tasks, len(rows)))]
     episodes: list[Episode] = []
-    for begin in range(0, len(starts), TASKS_AT_ONCE):
-        part = starts[begin : begin + TASKS_AT_ONCE]
-        groups = rollout(policy, env, part, 1, sampling, derive_seed(seed, "held out"), begin)
+    low, high = (len(starts) * (part[0] + more) // part[1] for more in (0, 1))
+    for begin in range(low, high, TASKS_AT_ONCE):
+        asked = starts[begin : min(begin + TASKS_AT_ONCE, high)]
+        groups = rollout(policy, env, asked, 1, sampling, derive_seed(seed, "held out"), begin)
         episodes += [group[0] for group in groups]
     judged = [episode for episode in episodes if episode.verdict.outcome is not Outcome.UNGRADABLE]
     right = sum(episode.verdict.outcome is Outcome.CORRECT for episode in judged)

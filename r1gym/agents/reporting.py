@@ -14,7 +14,7 @@ import torch
 from accelerate.utils import gather_object
 
 from r1gym.agents import checkpoint
-from r1gym.agents.held_out import measure
+from r1gym.agents.held_out import HeldOut, measure
 from r1gym.types import Episode, Outcome
 
 if TYPE_CHECKING:
@@ -156,7 +156,10 @@ class Meter:
         if self.held_out is None:
             return {}
         # The same tasks and seeds each time: what moves is the policy.
-        return measure(policy, self.held_out, self.config.eval_tasks, self.sampling, self.config.seed).metrics
+        part = self.accelerator.process_index, self.accelerator.num_processes
+        seen = measure(policy, self.held_out, self.config.eval_tasks, self.sampling, self.config.seed, part=part)
+        right, total = _summed(self.accelerator, [float(seen.right), float(seen.total)])
+        return HeldOut(seen.episodes, round(right), round(total)).metrics
 
     def _over_processes(self, episodes: Sequence[Episode], silent_P: torch.Tensor) -> dict[str, float]:
         """Means over all completions of all processes."""

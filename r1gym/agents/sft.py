@@ -19,7 +19,7 @@ from r1gym.rollout import derive_seed
 if TYPE_CHECKING:
     from r1gym.policy.protocol import Policy
 
-__all__ = ["Example", "SFTConfig", "make_optimizer", "supervise"]
+__all__ = ["Example", "SFTConfig", "supervise"]
 
 Example = tuple[tuple[int, ...], tuple[int, ...]]
 """Token ids of a prompt, and of the completion to imitate (its stop token included)."""
@@ -41,11 +41,6 @@ class SFTConfig:
     """Gradients are scaled down to this norm."""
 
 
-def make_optimizer(policy: Policy, config: SFTConfig) -> torch.optim.Optimizer:
-    """The optimizer that ``supervise`` steps."""
-    return torch.optim.AdamW(policy.parameters(), config.lr, betas=(0.9, 0.99), weight_decay=0.0)
-
-
 def supervise(
     policy: Policy,
     optimizer: torch.optim.Optimizer,
@@ -59,7 +54,7 @@ def supervise(
 
     Args:
         policy: Learns in place.
-        optimizer: From ``make_optimizer``; holds its state over an interruption.
+        optimizer: From ``optim.make_optimizer``; holds its state over an interruption.
         examples: Gone through in a new seeded order each epoch.
         config: Steps, batch size, rates.
         seed: Of the order; batch ``n`` is a function of (seed, n).
