@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from r1gym.errors import ConfigError, unknown_name
 from r1gym.types import Message
 
-__all__ = ["TEMPLATES", "Template", "template_named"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["PARAPHRASES", "TEMPLATES", "Template", "template_named", "wordings"]
 
 QUESTION = "{question}"
 
@@ -22,6 +26,12 @@ class Template:
     """The extraction mode that accepts only the answer form the prompt declares; "lenient" where it declares none."""
     form: str
     """What the reward term "format" looks at: "think-answer", or the extraction mode that must find an answer."""
+    variants: tuple[Template, ...] = ()
+    """Wordings of which ``drawn`` takes one; () for a template that is one wording."""
+
+    def drawn(self, rng: np.random.Generator) -> Template:
+        """The wording to ask in: one of ``variants``, each equally likely, or the template itself."""
+        return self.variants[int(rng.integers(len(self.variants)))] if self.variants else self
 
     def user_text(self, question: str) -> str:
         """The whole text that the user says; other braces in template and question stay as they are."""
@@ -59,12 +69,115 @@ TEMPLATES: dict[str, Template] = {
 """Every template by name. "none" asks the bare question; its "format" term looks for the think/answer form."""
 
 
+PARAPHRASES: dict[str, tuple[str, ...]] = {
+    "boxed": (
+        "{question}\n\nThink it through one step at a time. Write the final answer in \\boxed{}.",
+        "Solve the following problem. Show your reasoning, and put the final answer within \\boxed{}.\n\n{question}",
+        "{question}\n\nExplain your solution step by step, then state the final answer inside \\boxed{}.",
+        "Here is a problem:\n\n{question}\n\nWork it out carefully and finish with the answer in \\boxed{}.",
+        "Question: {question}\n\nReason in steps. Your last line must hold the final answer in \\boxed{}.",
+        "{question}\n\nLet's work this out step by step, with the final answer enclosed in \\boxed{}.",
+        "Please answer the question below. Reason before you answer, and box the final answer: "
+        "\\boxed{}.\n\n{question}",
+        "Problem:\n{question}\n\nSolution: reason step by step and end with \\boxed{} around the final answer.",
+    ),
+    "gsm8k": (
+        '{question}\n\nThink step by step. Put the final number on a last line of its own, after "#### ".',
+        'Solve the problem below step by step, and finish with a line "#### " followed by the number.\n\n{question}',
+        '{question}\n\nShow your work. The last line must be "#### " and then the final number alone.',
+        'Question: {question}\n\nReason in steps, and close with the line "#### " plus the resulting number.',
+        'Here is a word problem:\n\n{question}\n\nWork it out, then write "#### " and the final number as the last '
+        "line.",
+        '{question}\n\nExplain each step. At the very end, on a new line, write "#### " and only the number.',
+        'Please work out the answer to this problem. End with "#### " and the number, on one line.\n\n{question}',
+        'Problem:\n{question}\n\nGo step by step; your answer ends with a line of "#### " and the final number.',
+    ),
+    "none": (
+        "Question: {question}",
+        "Problem:\n{question}",
+        "{question}\n\nAnswer:",
+        "Please answer this: {question}",
+        "Solve the following.\n\n{question}",
+        "Here is a question:\n\n{question}",
+        "Q: {question}\nA:",
+        "Answer the question below.\n\n{question}",
+    ),
+    "r1-zero": (
+        "Below, a User talks with an Assistant. The User asks a question and the Assistant solves it: it first "
+        "reasons in its mind, then tells the User the answer. The reasoning is enclosed in <think> </think> tags "
+        "and the answer in <answer> </answer> tags, i.e., <think> reasoning here </think> <answer> answer here "
+        "</answer>. User: {question} Assistant:",
+        "The following is a dialogue of a User and an Assistant. To each question the Assistant replies with its "
+        "thinking between <think> and </think>, and after that with its answer between <answer> and "
+        "</answer>.\nUser: {question}\nAssistant:",
+        "A User asks, an Assistant answers. The Assistant always thinks before it answers and marks both parts: "
+        "<think> its thoughts </think> <answer> its answer </answer>. User: {question}. Assistant:",
+        "This is a conversation between User and Assistant. The Assistant works on the User's question in two "
+        "parts. The first holds the reasoning, inside <think> </think>; the second holds the answer, inside "
+        "<answer> </answer>.\n\nUser: {question}\n\nAssistant:",
+        "User and Assistant are in conversation. Given a question, the Assistant thinks about how to solve it and "
+        "then provides the answer, in the form <think> reasoning process </think> <answer> answer </answer>.\nUser: "
+        "{question}\nAssistant:",
+        "What follows is a conversation. The User poses a problem; the Assistant reasons about it step by step "
+        "within <think> </think> tags and gives the solution within <answer> </answer> tags. User: {question} "
+        "Assistant:",
+        "An Assistant helps a User. Before it replies it thinks, and writes down the thoughts between <think> and "
+        "</think>; the reply itself goes between <answer> and </answer>. User: {question}. Assistant:",
+        "Conversation between a User and an Assistant that solves problems. Format of every reply of the Assistant: "
+        "<think> how it got there </think> <answer> what it found </answer>.\nUser: {question}\nAssistant:",
+    ),
+    "think-answer": (
+        "{question}\n\nPut your reasoning between <think> and </think>, then the final answer alone between "
+        "<answer> and </answer>.",
+        "Solve the problem below. Think inside <think> </think> and answer inside <answer> </answer>, nothing else "
+        "outside.\n\n{question}",
+        "{question}\n\nReply in two parts: <think> your reasoning </think> <answer> only the final answer </answer>.",
+        "Question: {question}\n\nFirst reason within <think> and </think>. Then write the final answer, and only "
+        "it, within <answer> and </answer>.",
+        "{question}\n\nStart with your thoughts in <think> </think> tags and end with the answer in <answer> "
+        "</answer> tags.",
+        "Here is a question:\n\n{question}\n\nWork it out between <think> and </think>; give just the result "
+        "between <answer> and </answer>.",
+        "Please answer in the form <think> … </think> <answer> … </answer>: the thinking first, then the bare final "
+        "answer.\n\n{question}",
+        "Problem:\n{question}\n\nReason step by step inside <think> </think>, and state the final answer inside "
+        "<answer> </answer>.",
+    ),
+}
+"""Eight other wordings of each template, which ask for the same answer form. "boxed/3" names the third of "boxed",
+"boxed/0" its own wording, and "boxed/*" one of the nine, drawn at each reset."""
+
+
+def wordings(name: str) -> tuple[Template, ...]:
+    """The template called ``name`` in its own wording, then its paraphrases."""
+    own = TEMPLATES[name]
+    paraphrases = [
+        Template(f"{name}/{number}", text, own.extraction, own.form)
+        for number, text in enumerate(PARAPHRASES[name], start=1)
+    ]
+    return own, *paraphrases
+
+
+def _worded(name: str) -> Template:
+    """The template of a name with a slash."""
+    base, _, number = name.rpartition("/")
+    if base not in TEMPLATES:
+        raise unknown_name("template", base, TEMPLATES)
+    every = wordings(base)
+    if number == "*":
+        return Template(name, every[0].text, every[0].extraction, every[0].form, every)
+    known = {str(place): template for place, template in enumerate(every)}
+    if number not in known:
+        raise unknown_name(f"wording of template {base!r}", number, (*known, "*"))
+    return known[number]
+
+
 OWN = "own"
 """What ``info["template"]`` calls a text of the user's own."""
 
 
 def template_named(name: str) -> Template:
-    """The template called ``name``, or made of a text with the place ``{question}``.
+    """The template called ``name`` ("boxed", "boxed/3", "boxed/*"), or made of a text with the place ``{question}``.
 
     Raises:
         UnknownNameError: No such template; the near miss is named.
@@ -76,6 +189,8 @@ def template_named(name: str) -> Template:
         return Template(OWN, name, *_declared(name))
     if len(name.split()) > 1:
         raise ConfigError(f"a prompt of your own needs the place {QUESTION}, got {name!r:.80}")
+    if "/" in name:
+        return _worded(name)
     if name not in TEMPLATES:
         raise unknown_name("template", name, TEMPLATES)
     return TEMPLATES[name]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
+import numpy as np
 import pytest
 
-from r1gym.errors import UnknownNameError
-from r1gym.prompts import TEMPLATES, Template, template_named
+from r1gym.errors import ConfigError, UnknownNameError
+from r1gym.prompts import PARAPHRASES, TEMPLATES, Template, template_named, wordings
 from r1gym.types import Outcome
 from r1gym.verifiers import verify
 from r1gym.verifiers.extract import MODES
@@ -46,3 +50,46 @@ def test_r1_zero_is_the_papers_template() -> None:
 def test_a_near_miss_is_named() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'r1-zero'"):
         template_named("r1_zero")
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_template_has_eight_paraphrases_that_ask_for_the_same_form(name: str) -> None:
+    every = wordings(name)
+    assert len(PARAPHRASES[name]) >= 8 and every[0] is TEMPLATES[name]
+    assert len({" ".join(each.text.lower().split()) for each in every}) == len(every) == 1 + len(PARAPHRASES[name])
+    for number, each in enumerate(every):
+        assert each.text.count("{question}") == 1 and each.user_text(QUESTION).count(QUESTION) == 1
+        assert (each.extraction, each.form) == (every[0].extraction, every[0].form)
+        own = template_named(each.text)  # the marks in the text ask for the declared form
+        assert (own.name, own.extraction, own.form) == ("own", each.extraction, each.form)
+        assert template_named(f"{name}/{number}") == each
+    assert [each.name for each in every[1:]] == [f"{name}/{number}" for number in range(1, len(every))]
+
+
+def test_a_drawn_wording_is_a_function_of_the_seed() -> None:
+    drawn = template_named("boxed/*")
+    assert (drawn.name, drawn.extraction, len(drawn.variants)) == ("boxed/*", "strict:boxed", 9)
+    picks = Counter(drawn.drawn(np.random.default_rng(seed)).name for seed in range(900))
+    assert set(picks) == {each.name for each in wordings("boxed")} and min(picks.values()) > 60  # 100 each, σ 9.4
+    assert drawn.drawn(np.random.default_rng(5)) == drawn.drawn(np.random.default_rng(5))
+    assert template_named("boxed").drawn(np.random.default_rng(0)) is template_named("boxed")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("boxd/3", "unknown template 'boxd'. Did you mean 'boxed'"),
+        ("boxed/12", "unknown wording of template 'boxed' '12'"),
+        ("boxed/", "unknown wording of template 'boxed' ''"),
+    ],
+)
+def test_a_wording_that_is_not_there_is_refused(name: str, message: str) -> None:
+    with pytest.raises(UnknownNameError, match=re.escape(message)):
+        template_named(name)
+
+
+def test_a_text_of_ones_own_needs_the_place() -> None:
+    with pytest.raises(ConfigError, match=r"needs the place \{question\}"):
+        template_named("Answer this question.")
+    with pytest.raises(ConfigError, match="must be a name or a text"):
+        template_named(3)  # type: ignore[arg-type]

@@ -82,7 +82,8 @@ class ReasoningEnv(gym.Env[str, str]):
     ## Arguments
     - `split`: "train", "test" or "sample" (about ten problems of our own); those that the set has.
     - `data`: a JSON-lines file (`.gz` too) with the set's own fields, used instead of the set.
-    - `template`: a name of `r1gym.prompts.TEMPLATES`.
+    - `template`: a name of `r1gym.prompts.TEMPLATES`, its paraphrase such as "boxed/3", one drawn at each reset
+      ("boxed/*"; `info["template"]` names it), or a text with `{question}` in it.
     - `extraction`: "lenient", "strict:boxed", "strict:answer", "strict:####", or "template": the strict mode of the
       answer form that the template declares.
     - `rewards`: weight by term name, for example `{"accuracy": 1.0, "format": 0.1}`, or a preset: "r1". A warning says
@@ -257,15 +258,16 @@ class ReasoningEnv(gym.Env[str, str]):
         index = self._choose(options or {})
         self._task = task = self.tasks.at(index)
         self._over = False
-        text = self.template.user_text(task.question)
+        template = self.template.drawn(self.np_random)
+        text = template.user_text(task.question)
         self._shown = text if self.render_mode is not None else ""
         if self.render_mode == "human":
             print(text)
         return text, {
             "task_id": task.id,
             "index": int(index),
-            "template": self.template.name,
-            "messages": [dict(message) for message in self.template.messages(task.question)],
+            "template": template.name,
+            "messages": [dict(message) for message in template.messages(task.question)],
             "group_id": 0,
         }
 

@@ -68,9 +68,9 @@ class PromptTemplate(gym.Wrapper[str, str, str, str], RecordConstructorArgs):
         observation, info = self.env.reset(seed=seed, options=options)
         inner = self.env.unwrapped
         question = inner.tasks[info["index"]].question if isinstance(inner, ReasoningEnv) else observation
-        messages = [dict(message) for message in self.template.messages(question)]
-        told = {**info, "template": self.template.name, "messages": messages}
-        return self.template.user_text(question), told
+        template = self.template.drawn(self.np_random)
+        messages = [dict(message) for message in template.messages(question)]
+        return template.user_text(question), {**info, "template": template.name, "messages": messages}
 
     def step(self, action: str) -> Step:
         """Judge the completion; a term "format" looks for the new form."""

@@ -40,6 +40,18 @@ def test_a_seed_restarts_everything() -> None:
     assert len(set(first)) == 4
 
 
+def test_a_wording_is_drawn_by_the_seed_and_named() -> None:
+    env = gym.make("r1/GSM8K-v0", split="sample", template="boxed/*")
+    asked = {env.reset(seed=seed, options={"index": 2})[1]["template"] for seed in range(60)}
+    assert asked == {"boxed", *(f"boxed/{number}" for number in range(1, 9))}
+    first = env.reset(seed=9)
+    assert first == env.reset(seed=9) and first[1]["messages"][0]["content"] == first[0]
+    assert first[0] == gym.make("r1/GSM8K-v0", split="sample", template=first[1]["template"]).reset(seed=9)[0]
+    assert env.step("no form")[4]["reward_terms"]["format"] == 0.0
+    envs = gym.make_vec("r1/GSM8K-v0", num_envs=4, group_size=4, split="sample", template="boxed/*")
+    assert len(set(envs.reset(seed=0)[0])) == 1  # a group is asked in one wording
+
+
 def test_steps_out_of_turn_are_refused() -> None:
     bare = gym.make("r1/Arithmetic-v0").unwrapped
     with pytest.raises(ResetNeeded, match="no question has been asked"):
