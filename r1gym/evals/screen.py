@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from r1gym.evals.evaluate import EvalReport, Progress
     from r1gym.evals.metrics import Estimate
     from r1gym.evals.regrade import Flip
+    from r1gym.evals.sensitivity import Sensitivity
 
-__all__ = ["EvalScreen", "figures_table", "flips_table"]
+__all__ = ["EvalScreen", "figures_table", "flips_table", "wordings_table"]
 
 LABELS = {
     "no_answer": "no answer",
@@ -96,6 +97,23 @@ def _cells(name: str, each: Estimate) -> tuple[str, str]:
     form = "{:.1f}" if name == "mean_length" else "{:.3f}"
     interval = "one task" if each.low is None else f"[{form}, {form}]".format(each.low, each.high)
     return form.format(each.value), interval
+
+
+def wordings_table(found: Sensitivity, title: str) -> Table:
+    """pass@1 in each wording, and how it moves with them."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("wording")
+    table.add_column("pass@1", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for name, each in found.wordings.items():
+        table.add_row(name, *_cells("pass@1", each))
+    table.add_section()
+    table.add_row("mean", f"{found.mean:.3f}", "")
+    table.add_row("range", f"{found.range:.3f}", f"{found.lowest:.3f} to {found.highest:.3f}")
+    table.add_row("standard deviation", f"{found.standard_deviation:.3f}", f"{found.by_chance:.3f} by chance alone")
+    return table
 
 
 def flips_table(flips: Sequence[Flip], samples: int) -> RenderableType:

@@ -15,7 +15,7 @@ from typing import Any
 from r1gym.errors import RunFolderError
 from r1gym.evals.samples import Sample, dump, load
 
-__all__ = ["Store"]
+__all__ = ["Store", "write_json"]
 
 
 class Store:
@@ -63,9 +63,7 @@ class Store:
 
     def write_report(self, report: Mapping[str, Any]) -> Path:
         """Write ``report.json``; returns its path."""
-        path = self.folder / "report.json"
-        _write(path, json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-        return path
+        return write_json(self.folder / "report.json", report)
 
     def _read(self, k: int) -> None:
         stored: dict[int, list[Sample]] = {}
@@ -108,6 +106,12 @@ def _refuse_foreign(folder: Path, identity: dict[str, Any]) -> None:
             f"{folder} holds another evaluation ({differences}): choose another folder with --out, or give the "
             "earlier options to continue that one"
         )
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> Path:
+    """Write ``values`` to the file ``path`` in one go; returns it."""
+    _write(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return path
 
 
 def _write(path: Path, text: str) -> None:

@@ -55,8 +55,8 @@ def sevens(monkeypatch: pytest.MonkeyPatch) -> Sevens:
 def test_options_are_these() -> None:
     # The command line is a promise: a change here is one of the public surface.
     assert [field.name for field in fields(EvalConfig)] == [
-        "model", "env", "split", "data", "k", "limit", "temperature", "top_p", "max_new_tokens", "seed",
-        "batch_tasks", "dtype", "device", "out", "regrade",
+        "model", "env", "split", "data", "k", "limit", "temperature", "top_p", "max_new_tokens", "paraphrases",
+        "seed", "batch_tasks", "dtype", "device", "out", "regrade",
     ]  # fmt: skip
     assert (EvalConfig().temperature, EvalConfig().top_p) == (0.6, 0.95)
 
