@@ -36,6 +36,7 @@ class Drawer:
 
     def __init__(self, name: str, reason: str, engine: Any, pages: Callable[[], Engine] | None = None) -> None:
         self.name, self.reason, self._engine, self._pages = name, reason, engine, pages
+        self._paged: Engine | None = None
 
     def run(self, requests: Sequence[Request], sampling: Sampling) -> list[Sample]:
         """Draw every request; the results stand in the order of ``requests``."""
@@ -54,7 +55,9 @@ class Drawer:
             return self._engine.converse(requests, sampling, answer, workers)
         if self._pages is None:
             raise ModelError(f"dialogues need the paged cache, and this model cannot use it: {self.reason}")
-        return self._pages().converse(requests, sampling, answer, workers)
+        if self._paged is None or self._paged.forward.stale:
+            self._paged = self._pages()
+        return self._paged.converse(requests, sampling, answer, workers)
 
     @property
     def stale(self) -> bool:
@@ -87,16 +90,17 @@ def choose(model: Any, stop_ids: Sequence[int], max_slots: int, decode: Decode |
         log.warning("sampling falls back to model.generate, which is slower: %s", why)
         return Drawer("generate", why, _Generate(whole, stop_ids, decode))
     device: torch.device = model.device
+    dense = DenseForward(model) if _pays_on_cpu(model) else None
 
     def pages() -> Engine:
-        own = GeneralForward(model) if not_compact(model) else CompactForward(model)
+        weights = None if dense is None else dense.weights
+        own = GeneralForward(model) if not_compact(model) else CompactForward(model, weights)
         return Engine(own, stop_ids, max_slots, False, decode)
 
     why = no_kernels(device)
     if why:
         if device.type != "cpu":
             log.warning("sampling runs without captured graphs, which is slower: %s", why)
-        dense = DenseForward(model) if _pays_on_cpu(model) else None
         return Drawer("sampler", why, Sampler(model, stop_ids, max_slots, decode, dense), pages)
     why = not_compact(model) or _odd_width(model)
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 
 from r1gym.engine.choice import choose
 from r1gym.engine.packed import packed_logprobs
-from r1gym.engine.request import Request
+from r1gym.engine.request import Request, Sample
 from r1gym.engine.stopping import StopStrings
 from r1gym.errors import ModelError, PromptTooLongError
 from r1gym.policy import tokens
@@ -99,22 +99,59 @@ class HFPolicy:
             PromptTooLongError: A prompt leaves no room for a single token in the model's context.
             NumericalError: The model gave NaN.
         """
-        requests = [
+        requests = self._requests(prompts, sampling, seeds)
+        completions = [self._completion(sample, sampling) for sample in self._sampler.run(requests, sampling)]
+        return [completions[p * group_size : (p + 1) * group_size] for p in range(len(prompts))]
+
+    def converse(
+        self,
+        prompts: Sequence[Prompt],
+        group_size: int,
+        sampling: Sampling,
+        seeds: Sequence[Sequence[int]],
+        answer: Callable[[int, int, Sequence[Completion]], Sequence[int] | None],
+        workers: int = 16,
+    ) -> list[list[list[Completion]]]:
+        """Draw dialogues, [P][G][turns]: as ``sample``, with what the environment answers between the turns.
+
+        Args:
+            prompts: First prompts.
+            group_size: Dialogues of each.
+            sampling: ``max_new_tokens`` counts for each turn.
+            seeds: [P][G]; a dialogue's random stream runs on over its turns.
+            answer: ``answer(p, g, turns)`` gives the token ids that follow dialogue g of prompt p, or None to end it;
+                called in threads.
+            workers: Answers worked out at the same time.
+
+        Raises:
+            ModelError: This model keeps no cache that a dialogue could go on in (it is sampled by ``generate``).
+        """
+        requests = self._requests(prompts, sampling, seeds)
+
+        def by_number(number: int, turns: Sequence[Sample]) -> Sequence[int] | None:
+            p, g = divmod(number, group_size)
+            return answer(p, g, [self._completion(turn, sampling) for turn in turns])
+
+        drawn = self._sampler.converse(requests, sampling, by_number, workers)
+        dialogues = [[self._completion(turn, sampling) for turn in turns] for turns in drawn]
+        return [dialogues[p * group_size : (p + 1) * group_size] for p in range(len(prompts))]
+
+    def _requests(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[Sequence[int]]) -> list[Request]:
+        """One request a completion, after a look at whether the sampler still fits the model."""
+        if self._sampler.stale:
+            log.warning("the model has changed under the sampler (its parameters have moved): starting it anew")
+            self._sampler = choose(self.model, self.stops, self.max_slots, self._decode)
+        return [
             Request(prompt.token_ids, seed, self._budget(prompt, sampling), sampling.stop)
             for prompt, row in zip(prompts, seeds, strict=True)
             for seed in row
         ]
-        if self._sampler.stale:
-            log.warning("the model has changed under the sampler (its parameters have moved): starting it anew")
-            self._sampler = choose(self.model, self.stops, self.max_slots, self._decode)
-        samples = self._sampler.run(requests, sampling)
-        cutter = StopStrings(sampling.stop, self._decode) if sampling.stop else None
-        completions = []
-        for sample in samples:
-            text = tokens.decode(self.tokenizer, sample.token_ids, self.stops)
-            text = text if cutter is None else cutter.cut(text, sampling.keep_stop)
-            completions.append(Completion(sample.token_ids, sample.logprobs, text, sample.finish, self.version))
-        return [completions[p * group_size : (p + 1) * group_size] for p in range(len(prompts))]
+
+    def _completion(self, sample: Sample, sampling: Sampling) -> Completion:
+        text = tokens.decode(self.tokenizer, sample.token_ids, self.stops)
+        if sampling.stop:
+            text = StopStrings(sampling.stop, self._decode).cut(text, sampling.keep_stop)
+        return Completion(sample.token_ids, sample.logprobs, text, sample.finish, self.version)
 
     def _decode(self, token_ids: Sequence[int]) -> str:
         return tokens.decode(self.tokenizer, token_ids, ())
