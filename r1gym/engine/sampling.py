@@ -70,8 +70,6 @@ def draw(
 
 def _keep(probs_SV: torch.Tensor, top_p: float, top_k: int, min_p: float) -> torch.Tensor:
     """Zero all but the most probable tokens; the rest is not normalised again (``_invert`` scales)."""
-    if min_p:
-        probs_SV = probs_SV.masked_fill(probs_SV < min_p * probs_SV.amax(dim=-1, keepdim=True), 0.0)
     if top_k:
         kth_S1 = probs_SV.topk(min(top_k, probs_SV.shape[1]), dim=-1).values[:, -1:]
         probs_SV = probs_SV.masked_fill(probs_SV < kth_S1, 0.0)
@@ -81,6 +79,8 @@ def _keep(probs_SV: torch.Tensor, top_p: float, top_k: int, min_p: float) -> tor
         before_SV = sorted_SV.cumsum(dim=-1) - sorted_SV
         dropped_SV = before_SV >= top_p * sorted_SV.sum(dim=-1, keepdim=True)
         probs_SV = torch.zeros_like(probs_SV).scatter(1, order_SV, sorted_SV.masked_fill(dropped_SV, 0.0))
+    if min_p:  # last, as in `race.py` and in transformers: top-p looks at the mass that top-k has left
+        probs_SV = probs_SV.masked_fill(probs_SV < min_p * probs_SV.amax(dim=-1, keepdim=True), 0.0)
     return probs_SV
 
 

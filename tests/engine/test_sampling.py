@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
+from r1gym.engine.race import truncate
 from r1gym.engine.sampling import draw, uniform
+from r1gym.types import Sampling
 
 # Outputs of SplitMix64 started at 1234567, as listed with the reference implementation (Vigna; also Rosetta Code).
 REFERENCE = (6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821)
@@ -156,3 +158,27 @@ def test_not_a_number_in_a_large_vocabulary_shows() -> None:
     tokens, logprobs = draw(logits, torch.tensor([0.5, 0.5]).double(), 1.0, 1.0, 0)
     assert math.isnan(float(logprobs[0])) and int(tokens.max()) < 10_000
     assert float(logprobs[1]) == pytest.approx(-math.log(10_000), abs=1e-6)
+
+
+@pytest.mark.parametrize("top_k", [0, 3, 40])
+@pytest.mark.parametrize("top_p", [1.0, 0.9, 0.5])
+@pytest.mark.parametrize("min_p", [0.0, 0.05, 0.4])
+def test_both_ways_of_drawing_and_transformers_keep_the_same_tokens(top_k: int, top_p: float, min_p: float) -> None:
+    """By the share that each token gets: every number of a fine grid is inverted, and the race's limit looked at."""
+    from transformers import LogitsProcessorList, MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    logits = torch.randn(1, 50, generator=torch.Generator().manual_seed(9)) * 1.5
+    grid = (torch.arange(20_000).double() + 0.5) / 20_000
+    drawn = set(draw(logits.expand(20_000, -1), grid, 1.0, top_p, top_k, min_p)[0].tolist())
+    raced = truncate(logits, Sampling(top_p=top_p, top_k=top_k, min_p=min_p))
+    assert drawn <= set((logits[0] >= raced).nonzero()[:, 0].tolist())
+    warpers = LogitsProcessorList()
+    if top_k:
+        warpers.append(TopKLogitsWarper(top_k))
+    if top_p < 1:
+        warpers.append(TopPLogitsWarper(top_p))
+    if min_p:
+        warpers.append(MinPLogitsWarper(min_p))
+    kept = warpers(torch.zeros(1, 0, dtype=torch.long), logits.clone()).softmax(-1)[0]
+    assert (logits[0] >= raced).tolist() == (kept > 0).tolist()
+    assert set((kept > 1e-4).nonzero()[:, 0].tolist()) <= drawn
