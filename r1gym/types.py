@@ -16,6 +16,7 @@ from r1gym.errors import ConfigError
 __all__ = [
     "CallCase",
     "CheckerProgram",
+    "CodeReference",
     "Completion",
     "Episode",
     "Finish",
@@ -169,6 +170,8 @@ class Verdict:
     reason: str
     """``"rule: text"``: the rule that decided, then why in words."""
     spans: tuple[Span, ...] = ()
+    tests: tuple[str, ...] = ()
+    """Of a program: the ruling of each test that ran, in order ("AC", "WA", …)."""
 
     def __bool__(self) -> NoReturn:
         """Refuse: a verdict has five outcomes, and ``if not verdict`` would merge four of them."""
@@ -270,3 +273,20 @@ class Limits:
     memory_mb: int = 256
     output_mb: int = 16
     processes: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CodeReference:
+    """The gold of a program: the tests that it must pass, and how they are run and compared."""
+
+    tests: tuple[StdioCase, ...] | tuple[CallCase, ...]
+    checker: str | CheckerProgram = "tokens"
+    """How an output is compared; for functions "equal" is Python's own ``==``, other names a tolerance."""
+    limits: Limits = Limits()
+    """What one test may use, before the time factor."""
+    time_factor: float | Literal["language"] = "language"
+    """Multiplies the time limits; "language" takes the factor of the submission's language."""
+    prefix: str = ""
+    """Source put before the submission of a function problem: imports and given functions."""
+    oracle: str = ""
+    """A right solution in Python, whose values are the expected ones; the cases' own are then not looked at."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 from r1gym.errors import ConfigError
+from r1gym.sandbox.checkers import get_checker
 from r1gym.sandbox.guest import values
 from r1gym.types import CallCase
 
-__all__ = ["compare", "make_request", "read_answer", "tolerance_of"]
+__all__ = ["EQUAL", "compare", "comparison", "make_request", "read_answer", "tolerance_of"]
+
+EQUAL = "equal"
+"""Python's own ``==``, which the asserts of function problems use: 1 == True == 1.0, a list is no tuple."""
 
 _DEFAULT_TOLERANCE = 1e-6
 _SEQUENCES = (list, tuple)
@@ -43,6 +48,15 @@ def tolerance_of(checker: str) -> float:
     """The float tolerance that a checker's name asks for; 1e-6 by default, absolute or relative."""
     kind, _, rest = checker.partition(":")
     return float(rest) if kind in ("float", "float-abs") else 0.0 if kind == "exact" else _DEFAULT_TOLERANCE
+
+
+def comparison(checker: str) -> Callable[[Any, Any], bool]:
+    """(expected, actual) → whether they agree, by a checker's name. Raises UnknownNameError, ConfigError."""
+    if checker == EQUAL:
+        return lambda expected, actual: bool(expected == actual)  # plain data on both sides: no code of theirs runs
+    get_checker(checker)
+    tolerance = tolerance_of(checker)
+    return lambda expected, actual: compare(expected, actual, tolerance)
 
 
 def compare(expected: Any, actual: Any, tolerance: float = _DEFAULT_TOLERANCE) -> bool:

@@ -17,7 +17,7 @@ from r1gym.sandbox.chooser import Sandbox, resolve
 from r1gym.sandbox.compiling import CompilerFault, Program, build
 from r1gym.sandbox.custom import check_with_program
 from r1gym.sandbox.execution import Execution, Raw, Request, run_once
-from r1gym.sandbox.functions import compare, make_request, read_answer, tolerance_of
+from r1gym.sandbox.functions import comparison, make_request, read_answer
 from r1gym.sandbox.records import CompileResult, Judgement, Ruling, TestResult, worst
 from r1gym.sandbox.toolchain import Language, get_language
 from r1gym.types import CallCase, CheckerProgram, Limits, StdioCase
@@ -98,13 +98,12 @@ def _stdio(sandbox: Sandbox, tests: Sequence[StdioCase], checker: str | CheckerP
 def _calls(tests: Sequence[CallCase], checker: str | CheckerProgram) -> tuple[list[bytes], Compare]:
     if isinstance(checker, CheckerProgram):
         raise ConfigError("a checker program judges text: function problems are compared by value")
-    get_checker(checker)
-    tolerance = tolerance_of(checker)
+    same = comparison(checker)
     nonces = [secrets.token_hex(16) for _ in tests]
 
     def compare_with(index: int, raw: Raw) -> str:
         value = read_answer(raw.answer, nonces[index])
-        return "" if compare(tests[index].expected, value, tolerance) else f"returned {value!r:.200}"
+        return "" if same(tests[index].expected, value) else f"returned {value!r:.200}"
 
     return [make_request(test, nonce) for test, nonce in zip(tests, nonces, strict=True)], compare_with
 
@@ -171,7 +170,8 @@ def judge(
         language: A row of ``toolchain.LANGUAGES``: "python", "cpp", "c".
         tests: All ``StdioCase`` (stdin → stdout) or all ``CallCase`` (function → value; Python only).
         limits: What one test may use, in CPU and wall seconds, MB of memory and output, and processes.
-        checker: A name (``tokens exact lines yesno unordered bignum float:1e-6 …``) or a ``CheckerProgram``.
+        checker: A name (``tokens exact lines yesno unordered bignum float:1e-6 …``) or a ``CheckerProgram``. For
+            functions "equal" is Python's own ``==``; other names compare by type, floats with the name's tolerance.
         sandbox: "auto", "docker", "local", or an open ``Sandbox``.
         stop_on_first_failure: Leave out the tests after the first that fails.
         isolation: For Python: "fork" of a started interpreter (1–3 ms) or "exec" of a fresh one (10–15 ms).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter, OrderedDict, defaultdict
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r1gym.errors import ConfigError
-from r1gym.sandbox.functions import compare, make_request, read_answer, tolerance_of
+from r1gym.sandbox.functions import compare, comparison, make_request, read_answer, tolerance_of
 from r1gym.sandbox.guest.values import MAX_DEPTH, pack, unpack
 from r1gym.types import CallCase
 
@@ -114,3 +115,35 @@ def test_the_answer_of_this_case() -> None:
 
 def test_tolerances() -> None:
     assert [tolerance_of(name) for name in ("tokens", "exact", "float:1e-3")] == [1e-6, 0.0, 1e-3]
+
+
+@pytest.mark.parametrize("made", [Counter("aab"), OrderedDict(a=2, b=1), defaultdict(int, a=2, b=1)])
+def test_the_standard_librarys_dicts_cross_as_what_they_equal(made: Any) -> None:
+    back = unpack(json.loads(json.dumps(pack(made))))
+    assert type(back) is dict and back == {"a": 2, "b": 1}
+    with pytest.raises(TypeError, match="plain data"):
+        pack(type("Mine", (Counter,), {})("a"))
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "same"),
+    [
+        ([1], (1,), False),
+        ((1, 2), (1, 2), True),
+        (True, 1, True),
+        (1.0, 1.0 + 1e-9, False),
+        (math.nan, math.nan, False),
+        ({1, 2}, {2, 1}, True),
+        ({"a": 1}, {"a": 1.0}, True),
+        (None, False, False),
+    ],
+)
+def test_equal_is_pythons_own(expected: Any, actual: Any, same: bool) -> None:
+    assert comparison("equal")(expected, unpack(pack(actual))) is same
+
+
+def test_other_names_compare_by_type_within_a_tolerance() -> None:
+    assert comparison("tokens")([1], (1,)) and not comparison("tokens")(True, 1)
+    assert comparison("float:0.1")(1.0, 1.05) and not comparison("exact")(1.0, 1.0 + 1e-9)
+    with pytest.raises(ConfigError, match="unknown checker 'equals'"):
+        comparison("equals")

@@ -6,11 +6,14 @@ what crosses is plain data that the judge compares outside.
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict, defaultdict
 from typing import Any
 
 __all__ = ["MAX_DEPTH", "pack", "unpack"]
 
 MAX_DEPTH = 100
+_MAPPINGS = (dict, Counter, defaultdict, OrderedDict)
+"""These and no other subclass: what they hold crosses as a dict, which they equal."""
 _SEQUENCES: dict[type, str] = {list: "list", tuple: "tuple", set: "set", frozenset: "set"}
 
 
@@ -27,7 +30,7 @@ def pack(value: Any, depth: int = 0) -> Any:
         return {"float": float.hex(value)}
     if kind in _SEQUENCES:
         return {_SEQUENCES[kind]: [pack(item, depth + 1) for item in value]}
-    if kind is dict:
+    if kind in _MAPPINGS:
         return {"dict": [[pack(key, depth + 1), pack(item, depth + 1)] for key, item in value.items()]}
     raise TypeError(f"a value of type {kind.__name__} is not plain data")
 
