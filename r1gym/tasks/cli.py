@@ -13,6 +13,7 @@ from r1gym.tasks.jsonl import read_rows
 from r1gym.tasks.procedural import SIZES
 from r1gym.tasks.registry import SOURCES, source_named
 from r1gym.tasks.source import Source
+from r1gym.tasks.taskset import TaskSet
 
 __all__ = ["fetch_sets", "import_file", "list_sets", "main"]
 
@@ -43,12 +44,19 @@ def _rows(name: str) -> list[tuple[str, str, str, str, str]]:
     for split in loading.split_names(source):
         try:
             tasks = loading.load(source, split, offline=True)
-            rows.append((name, split, f"{len(tasks):,}", tasks.origin, source.needs))
+            rows.append((name, split, _count(tasks), tasks.origin, source.needs))
         except DataNotFoundError:
             rows.append((name, split, "-", "not at hand", source.needs))
         except DataError as error:
             rows.append((name, split, "-", f"unusable: {error}", source.needs))
     return rows
+
+
+def _count(tasks: TaskSet) -> str:
+    """How many tasks, and how many of them are left out of sampling, by reason."""
+    out = tasks.unverifiable()
+    why = "; ".join(f"{count} {reason}" for reason, count in out.items())
+    return f"{len(tasks):,}" + (f", of them {sum(out.values()):,} not verifiable ({why})" if out else "")
 
 
 def _stored(name: str) -> Source:
@@ -98,7 +106,7 @@ def import_file(name: str, file: Path, split: str | None = None) -> None:
     split = split or next(iter(source.splits))
     if split not in source.splits:
         raise ConfigError(f"{source.title} has no split {split!r} to import: it has {', '.join(source.splits)}")
-    tasks = loading.load(source, split, data=str(file))
+    tasks = loading.load(source, split, data=str(file), whole=True)
     found = fingerprint.fingerprint(tasks)
     files = source.splits[split].files
     target = next((each for each in files if each.fingerprint == found), None)

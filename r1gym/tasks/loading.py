@@ -49,7 +49,7 @@ def check_split(source: Source, split: str) -> None:
         raise unknown_name(f"split of {source.title}", split, split_names(source))
 
 
-def load(source: Source, split: str, data: str | None = None, *, offline: bool = False) -> TaskSet:
+def load(source: Source, split: str, data: str | None = None, *, offline: bool = False, whole: bool = False) -> TaskSet:
     """The tasks of one split; the rows are read once and shared by all callers in this process.
 
     Args:
@@ -57,6 +57,7 @@ def load(source: Source, split: str, data: str | None = None, *, offline: bool =
         split: One of ``split_names(source)``. With ``data`` it only names the split.
         data: A JSON-lines file (``.gz`` is unpacked) with the set's own fields, used instead of the set.
         offline: Leave the hub out.
+        whole: ``data`` is the set itself, which may hold the rows of other splits too.
 
     Raises:
         DataNotFoundError: The set is in none of the places looked at.
@@ -65,7 +66,7 @@ def load(source: Source, split: str, data: str | None = None, *, offline: bool =
     """
     check_split(source, split)
     if data is not None:
-        return _read(source, split, _file("data", data), None)
+        return _read(source, split, _file("data", data), None, own=not whole)
     if split == SAMPLE:
         return _read_sample(source)
     if own := source.splits[split].own:
@@ -137,12 +138,16 @@ def _not_found(source: Source, split: str, looked: list[str]) -> str:
     )
 
 
-def _read(source: Source, split: str, path: Path, expected: Fingerprint | None) -> StoredTaskSet:
+def _read(source: Source, split: str, path: Path, expected: Fingerprint | None, own: bool = False) -> StoredTaskSet:
+    """The tasks of ``path``; of a user's ``own`` file all rows belong to the split."""
     stat = path.stat()
-    key = (source.name, source.parse, split, str(path.resolve()), stat.st_mtime_ns, stat.st_size, expected)
+    key = (source.name, source.parse, split, str(path.resolve()), stat.st_mtime_ns, stat.st_size, expected, own)
     with _lock:
         if key not in _loaded:
-            taskset = _build(source, split, read_rows(path), str(path))
+            rows = read_rows(path)
+            if source.belongs is not None and not own:
+                rows = [row for row in rows if source.belongs(row, split)]
+            taskset = _build(source, split, rows, str(path))
             if expected is not None:
                 fingerprint.check(taskset, expected, str(path))
             _loaded[key] = taskset

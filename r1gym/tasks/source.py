@@ -88,6 +88,13 @@ class Row:
             raise self.error(name, f"expected an integer, got {type(value).__name__} {value!r:.60}")
         return value
 
+    def texts(self, name: str) -> list[str]:
+        """The list of strings in field ``name``. RowError where it holds something else."""
+        value = self._present(name)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.error(name, f"expected a list of strings, got {value!r:.60}")
+        return value
+
     def facts(self, *names: str) -> dict[str, Any]:
         """Those of the fields ``names`` that are there, as facts for ``Task.meta``."""
         return {name: self.fields[name] for name in names if self.fields.get(name) is not None}
@@ -120,3 +127,5 @@ class Source:
     """Whose sample file serves as its split "sample"; "" for its own, None where there is none."""
     arrange: Callable[[TaskSet, int], TaskSet] | None = None
     """(tasks, option_seed) -> the tasks as they are asked, options in the order of that seed; None for sets without."""
+    belongs: Callable[[Row, str], bool] | None = None
+    """Whether a row of a known file is of a split, where one file holds several; None where each has its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import overload
 
@@ -44,6 +45,13 @@ class TaskSet(Sequence[Task]):
     def line_of(self, index: int) -> int:
         """The line (from 1) of the file that holds task ``index``; the index + 1 where there is no file."""
         return index + 1
+
+    def unverifiable(self) -> dict[str, int]:
+        """Reason → how many tasks no completion can be judged by (``Task.meta["unverifiable"]``), commonest first.
+
+        Where a reason has a detail after a colon, the part before it counts.
+        """
+        return {}
 
     @overload
     def __getitem__(self, index: int) -> Task: ...
@@ -93,6 +101,11 @@ class StoredTaskSet(TaskSet):
         if index is None:
             raise unknown_task(self, task_id, self._index)
         return index
+
+    def unverifiable(self) -> dict[str, int]:
+        """Reason → how many tasks no completion can be judged by."""
+        reasons = (str(task.meta["unverifiable"]) for task in self._tasks if "unverifiable" in task.meta)
+        return dict(Counter(reason.partition(":")[0] for reason in reasons).most_common())
 
     def line_of(self, index: int) -> int:
         """The line (from 1) of the file that holds task ``index``."""
