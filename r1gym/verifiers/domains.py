@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from r1gym.errors import ConfigError, ReferenceRefusedError, unknown_name
 from r1gym.types import Task, Verdict
 from r1gym.verifiers.extract import MODES
+from r1gym.verifiers.fences import CODE_MODES
 from r1gym.verifiers.reasons import WorkerUnavailableError
 
-__all__ = ["DOMAINS", "Grader", "prepare", "verify", "verify_batch"]
+__all__ = ["DOMAINS", "Grader", "modes_of", "prepare", "side_by_side", "verify", "verify_batch"]
 
 DOMAINS: dict[str, str] = {
     "choice": "r1gym.verifiers.choice:prepare",
+    "code": "r1gym.verifiers.code:prepare",
     "countdown": "r1gym.verifiers.countdown:prepare",
     "format": "r1gym.verifiers.format:prepare",
     "language": "r1gym.verifiers.language.grader:prepare",
@@ -24,13 +28,32 @@ DOMAINS: dict[str, str] = {
 """Domain name → "module:function". The function takes (task, extraction, **options) and returns a Grader; its module is
 imported when the domain is first used."""
 
+CONCURRENT = frozenset({"code"})
+"""Domains whose graders wait for other processes: several completions are judged at a time, in threads."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 
 class Grader(Protocol):
     """A gold answer made ready once, to judge many completions: pure, picklable, thread-safe."""
 
     def grade(self, completion: str) -> Verdict:
-        """The verdict on one completion; never raises, whatever the text."""
+        """The verdict on one completion; never raises, whatever the text (SandboxError where no code can run here)."""
         ...
+
+
+def modes_of(domain: str) -> tuple[str, ...]:
+    """The extraction modes that ``domain`` knows."""
+    return CODE_MODES if domain == "code" else MODES
+
+
+def side_by_side(domain: str, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """``function`` of each item in order; at once for a domain of ``CONCURRENT``. The first error is raised."""
+    if domain not in CONCURRENT or len(items) < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(min(len(items), 2 * (os.cpu_count() or 1)), "r1gym-grade") as pool:
+        return list(pool.map(function, items))
 
 
 @lru_cache(maxsize=64)
@@ -50,16 +73,18 @@ def prepare(task: Task, *, extraction: str = "lenient", **options: Any) -> Grade
 
     Args:
         task: What is asked and its gold; ``task.domain`` picks the verifier.
-        extraction: How the final answer is found: "lenient", "strict:boxed", "strict:answer" or "strict:####".
-        **options: The domain's own options ("math": ``type``).
+        extraction: How the final answer is found: "lenient", "strict:boxed", "strict:answer" or "strict:####"; of
+            programs "lenient", "strict:answer" or "strict:code".
+        **options: The domain's own options ("math": ``type``; "code": ``sandbox``, ``score``, ``time_factor``).
 
     Raises:
         ReferenceRefusedError: The gold does not parse, or its own verifier refuses it.
         UnknownNameError: No such domain, extraction mode or option.
     """
     factory = _factory(task.domain)
-    if extraction not in MODES:
-        raise unknown_name("extraction", extraction, MODES)
+    modes = modes_of(task.domain)
+    if extraction not in modes:
+        raise unknown_name(f"extraction of domain {task.domain!r}", extraction, modes)
     return factory(task, extraction, **options)
 
 
@@ -90,6 +115,7 @@ def verify(
 
     Raises:
         UnknownNameError: No such domain, extraction mode or option.
+        SandboxUnavailableError: Domain "code", and no sandbox can run here.
     """
     try:
         grader = _grader(domain, reference, extraction, options)
@@ -115,7 +141,8 @@ def verify_batch(
         completions: One text each.
         references: One gold each; equal golds are read once.
         domain: The verifier for all of them.
-        workers: Processes to share the work; 0 judges in this one.
+        workers: Processes to share the work; 0 judges in this one (programs: as many at a time as the sandbox has
+            slots).
         extraction: As for ``prepare``.
         **options: As for ``prepare``.
     """
@@ -124,10 +151,11 @@ def verify_batch(
             f"expected as many references as completions, got {len(references)} and {len(completions)}: pass one each"
         )
     if workers <= 0 or len(completions) < 2:
-        return [
-            verify(completion, reference, domain, extraction=extraction, **options)
-            for completion, reference in zip(completions, references, strict=True)
-        ]
+
+        def judge(pair: tuple[str, Any]) -> Verdict:
+            return verify(*pair, domain, extraction=extraction, **options)
+
+        return side_by_side(domain, judge, list(zip(completions, references, strict=True)))
     from r1gym.verifiers.fleet import verify_in_processes
 
     return verify_in_processes(completions, references, domain, workers, {"extraction": extraction, **options})

@@ -37,6 +37,13 @@ RULES: dict[str, str] = {
     "hedge": "several different values where the gold is one",
     "chain": "an equation whose sides do not agree, or that does not state a value",
     "undecided": "equality could not be proven; what is unsure is wrong",
+    # programs
+    "no_code": "no complete fenced block in a language that the task takes",
+    "unclosed_fence": "the only fenced block is opened and never closed",
+    "not_alone": "the strict form wants one tagged block and nothing after it",
+    "tests": "the judge's rulings on the tests",
+    "compile": "the program does not compile",
+    "sandbox": "the judge itself failed",
     # other domains, and our own faults
     "format": "the think/answer form",
     "no_language": "the thought holds too little prose to be in any language",
