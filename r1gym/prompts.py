@@ -48,6 +48,15 @@ _THINK_ANSWER = (
 )
 _BOXED = "{question}\n\nPlease reason step by step, and put your final answer within \\boxed{}."
 _GSM8K = '{question}\n\nWork step by step. End with a line that holds "#### " and the final number, and nothing else.'
+_PROGRAM = (
+    "{question}\n\nWrite a whole program that reads from standard input and writes to standard output, in Python 3, "
+    "C++17 or C17. Think it through first, then end with the program in one fenced block that names its language, "
+    "```python, ```cpp or ```c."
+)
+_FUNCTION = (
+    "{question}\n\nThink it through first, then end with the whole function and the imports that it needs in one "
+    "fenced ```python block."
+)
 # DeepSeek-R1 (arXiv 2501.12948), table 1: the template of R1-Zero, meant for a base model without chat markup.
 _R1_ZERO = (
     "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant "
@@ -60,8 +69,10 @@ TEMPLATES: dict[str, Template] = {
     template.name: template
     for template in (
         Template("boxed", _BOXED, extraction="strict:boxed", form="strict:boxed"),
+        Template("function", _FUNCTION, extraction="strict:code", form="strict:code"),
         Template("gsm8k", _GSM8K, extraction="strict:####", form="strict:####"),
         Template("none", QUESTION, extraction="lenient", form="think-answer"),
+        Template("program", _PROGRAM, extraction="strict:code", form="strict:code"),
         Template("r1-zero", _R1_ZERO, extraction="strict:answer", form="think-answer"),
         Template("think-answer", _THINK_ANSWER, extraction="strict:answer", form="think-answer"),
     )

@@ -86,6 +86,23 @@ CATALOG: tuple[Entry, ...] = (
         "think in the language of the question; dials languages, max_number, questions",
         weights=(("accuracy", 1.0), ("format", 0.0), ("language", 0.5)),
     ),
+    Entry(
+        "r1/Codeforces-v0", "codeforces", "programs", "train", "program", "code", (("train", None), ("sample", 4)),
+        "Codeforces problems in open-r1's schema: programs against hidden tests",
+    ),
+    Entry(
+        "r1/CodeContests-v0", "code_contests", "programs", "train", "program", "code",
+        (("train", None), ("test", 165), ("sample", 4)),
+        "CodeContests: programs against hidden tests",
+    ),
+    Entry(
+        "r1/HumanEval-v0", "humaneval", "functions", "test", "function", "code", (("test", 164), ("sample", 4)),
+        "HumanEval, functions from their docstrings; HumanEval+ by data=",
+    ),
+    Entry(
+        "r1/MBPP-v0", "mbpp", "functions", "train", "function", "code", (("train", 374), ("test", 500), ("sample", 4)),
+        "MBPP, short functions from one sentence and one assert",
+    ),
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from r1gym.types import Task, Verdict
 from r1gym.verifiers import Grader, prepare
 from r1gym.verifiers.extract import extract
+from r1gym.verifiers.fences import TAGS, find_code
 
 __all__ = ["form_grader", "language_grader"]
 
@@ -25,8 +26,22 @@ class StrictForm:
         return Verdict.wrong("", f"format: {found.detail}")
 
 
+@dataclass(frozen=True, slots=True)
+class CodeForm:
+    """Satisfied where one fenced block with a language's tag ends the completion, whatever the program does."""
+
+    def grade(self, completion: str) -> Verdict:
+        """CORRECT where the declared form holds a program."""
+        code = find_code(completion, "strict:code", tuple(TAGS.values()))
+        if code.rule:
+            return Verdict.wrong("", f"format: {code.detail}")
+        return Verdict.correct(code.source, "format: one fenced block, at the end")
+
+
 def form_grader(form: str) -> Grader:
     """The judge of ``form``: "think-answer", or a strict extraction mode."""
+    if form == "strict:code":
+        return CodeForm()
     if form.startswith("strict:"):
         return StrictForm(form)
     return prepare(Task(id="", domain="format", question="", reference=None))

@@ -24,7 +24,7 @@ def _terms(entry: Entry) -> str:
 def _sizes(entry: Entry) -> str:
     ordered = sorted(entry.sizes, key=lambda item: item[0] != entry.split)
     parts = [f"{split} {size:,}" if size else f"{split} (by file)" for split, size in ordered if split != "sample"]
-    return ", ".join([*parts, "sample 10"])
+    return ", ".join([*parts, f"sample {dict(entry.sizes).get('sample', 10)}"])
 
 
 def main() -> None:

@@ -14,9 +14,10 @@ from gymnasium.error import ResetNeeded
 from r1gym import rewards as reward_terms
 from r1gym.envs.catalog import entry_of_source
 from r1gym.envs.forms import form_grader, language_grader
-from r1gym.envs.refused import REFUSED
+from r1gym.envs.infos import step_info
+from r1gym.envs.refused import REFUSED, drawn
 from r1gym.envs.spaces import AnyText
-from r1gym.errors import ActionError, ConfigError, DataError, ReferenceRefusedError, unknown_name
+from r1gym.errors import ActionError, ConfigError, DataError, ReferenceRefusedError, SandboxError, unknown_name
 from r1gym.prompts import template_named
 from r1gym.tasks import loading
 from r1gym.tasks.multiple_choice import check_seed
@@ -25,9 +26,11 @@ from r1gym.tasks.registry import source_named
 from r1gym.tasks.taskset import TaskSet
 from r1gym.types import Reward, Task, Verdict
 from r1gym.verifiers import Grader, prepare
-from r1gym.verifiers.extract import MODES
+from r1gym.verifiers.code import OPTIONS as CODE_OPTIONS
+from r1gym.verifiers.code import CodeGrader, check_options
+from r1gym.verifiers.domains import modes_of
 
-__all__ = ["ReasoningEnv", "step_info"]
+__all__ = ["ReasoningEnv"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +65,9 @@ class ReasoningEnv(gym.Env[str, str]):
 
     ## Rewards
     The sum of weight × term over the terms of `rewards`, each term in [0, 1]. By default 1.0 where the final answer is
-    right and 0.0 otherwise; `r1/LanguageConsistency-v0` also pays half the share of the thought that is in
-    the question's language. All terms are computed and stand in `info["reward_terms"]`, weighted or not.
+    right (a program: where it passes every test) and 0.0 otherwise; `r1/LanguageConsistency-v0` also pays half the
+    share of the thought that is in the question's language. All terms are computed and stand in
+    `info["reward_terms"]`, weighted or not.
 
     ## Starting State
     A task drawn from `np_random`, or the one that `reset(options={"index": i})` or `{"task_id": ...}` pins; `index` is
@@ -77,18 +81,22 @@ class ReasoningEnv(gym.Env[str, str]):
     group). After `step`: `verdict` (CORRECT, WRONG, NO_ANSWER or UNGRADABLE), `score`, `reward_terms`, `extracted`
     ("" for none), `reason` ("rule: text"), `task_id`, `spans` (tuples of start, end, term, value; in characters; term
     "answer", and "language" for passages in a language that was not asked for).
-    UNGRADABLE means that we could not judge: leave that sample out of the loss.
+    Of programs also `tests`: the ruling of each test that ran, in order ("AC", "WA", "TLE", "MLE", "RE", "OLE", "IE").
+    UNGRADABLE means that we could not judge: leave that sample out of the loss. Where no program can run at all, the
+    step raises `SandboxUnavailableError`.
 
     ## Arguments
     - `split`: "train", "test" or "sample" (about ten problems of our own); those that the set has.
     - `data`: a JSON-lines file (`.gz` too) with the set's own fields, used instead of the set.
     - `template`: a name of `r1gym.prompts.TEMPLATES`, its paraphrase such as "boxed/3", one drawn at each reset
       ("boxed/*"; `info["template"]` names it), or a text with `{question}` in it.
-    - `extraction`: "lenient", "strict:boxed", "strict:answer", "strict:####", or "template": the strict mode of the
-      answer form that the template declares.
+    - `extraction`: "lenient", "strict:boxed", "strict:answer", "strict:####" (programs: "lenient", "strict:answer",
+      "strict:code"), or "template": the strict mode of the answer form that the template declares.
     - `rewards`: weight by term name, for example `{"accuracy": 1.0, "format": 0.1}`, or a preset: "r1". A warning says
       where the side terms can outweigh being right.
     - `render_mode`: "ansi" (render returns the text) or "human" (it is printed).
+    - programs also take `score` ("all" or "fraction" of the tests), `sandbox` ("auto", "docker", "local"),
+      `time_factor`, and `include_unverifiable` (ask tasks by which no program can be judged; they are UNGRADABLE).
     - generated sets also take `task_seed` and their dials, for example `digits`, `operations`, `depth`, `style`.
     - multiple choice also takes `option_seed`: the order of each task's options is a function of it and the task's id.
 
@@ -132,9 +140,10 @@ class ReasoningEnv(gym.Env[str, str]):
         self.source = source_named(source)
         self.split = split or (entry.split if entry else "train")
         self.template = template_named(template or (entry.template if entry else "boxed"))
-        if extraction != "template" and extraction not in MODES:
-            raise unknown_name("extraction", extraction, (*MODES, "template"))
+        modes = modes_of(self.source.domain)
         self.extraction = self.template.extraction if extraction == "template" else extraction
+        if self.extraction not in modes:
+            raise unknown_name(f"extraction of {self.source.title}", self.extraction, (*modes, "template"))
         weights = (
             dict(entry.weights) if entry else dict.fromkeys(reward_terms.USUAL, 0.0) | reward_terms.DEFAULT_WEIGHTS
         )
@@ -163,6 +172,8 @@ class ReasoningEnv(gym.Env[str, str]):
     def _configure(self, task_seed: int, dials: dict[str, Any]) -> None:
         self.task_seed = task_seed
         self.config: Any = None
+        self.include_unverifiable = False
+        self.options: dict[str, Any] = {}
         common = ("data", "extraction", "render_mode", "rewards", "split", "template")
         if isinstance(self.source, ProceduralSource):
             known = (*common, "task_seed", *self.source.dials())
@@ -176,11 +187,16 @@ class ReasoningEnv(gym.Env[str, str]):
                 raise unknown_name(f"split of {self.source.title}", self.split, SIZES)
             self.source.tasks(self.config, self.split, task_seed)  # cheap: checks the seed
             return
-        own = ("option_seed",) if self.source.arrange else ()
+        code = self.source.domain == "code"
+        own = ("option_seed",) if self.source.arrange else ("include_unverifiable", *CODE_OPTIONS) if code else ()
         for name in dials:
             if name not in own:
                 raise unknown_name(f"option of {self.source.title}", name, (*common, *own))
         self.option_seed = check_seed(dials.get("option_seed", 0))
+        if code:
+            self.include_unverifiable = bool(dials.get("include_unverifiable", False))
+            self.options = {name: value for name, value in dials.items() if name in CODE_OPTIONS}
+            check_options(**self.options)
         loading.check_split(self.source, self.split)
 
     @property
@@ -206,13 +222,12 @@ class ReasoningEnv(gym.Env[str, str]):
             self._accept(tasks)
         if self.source.arrange:
             tasks = self.source.arrange(tasks, self.option_seed)
-        if self._own():
-            return tasks, range(len(tasks))
-        refused = REFUSED.get(self.source.name, frozenset())
-        gradable = [index for index, task in enumerate(tasks) if task.id not in refused]
-        if len(gradable) < len(tasks):
-            logger.info("%s: %d refused references are not drawn", tasks, len(tasks) - len(gradable))
-        return tasks, gradable
+        return tasks, drawn(tasks, self._refused, self.include_unverifiable)
+
+    @property
+    def _refused(self) -> frozenset[str]:
+        """Ids of a known set's references that their own verifier refuses; a user's rows have none."""
+        return frozenset() if self._own() else REFUSED.get(self.source.name, frozenset())
 
     def _own(self) -> bool:
         """Whether the rows are a user's own: a file in the place of a known set, or a registered task set."""
@@ -225,8 +240,10 @@ class ReasoningEnv(gym.Env[str, str]):
         if tasks in _accepted:
             return
         for index, task in enumerate(tasks):
+            if "unverifiable" in task.meta:
+                continue
             try:
-                prepare(task, extraction=self.extraction)
+                prepare(task, extraction=self.extraction, **self.options)
             except (ReferenceRefusedError, ConfigError) as error:
                 raise ReferenceRefusedError(f"{tasks.origin}, line {tasks.line_of(index)}: {error}") from error
         _accepted.add(tasks)
@@ -238,10 +255,12 @@ class ReasoningEnv(gym.Env[str, str]):
             if len(self._graders) >= MAX_GRADERS:
                 self._graders.clear()
             try:
-                grader = prepare(task, extraction=self.extraction)
+                if task.id in self._refused:
+                    raise ReferenceRefusedError("listed as refused by its own verifier")
+                grader = prepare(task, extraction=self.extraction, **self.options)
             except ReferenceRefusedError as error:
                 grader = str(error)
-                if (self.source.name, task.id) not in _told:
+                if (self.source.name, task.id) not in _told and "unverifiable" not in task.meta:
                     _told.add((self.source.name, task.id))
                     logger.warning("%s: the reference of task %s is refused: %s", self.tasks, task.id, error)
             self._graders[task.id] = grader
@@ -287,7 +306,8 @@ class ReasoningEnv(gym.Env[str, str]):
             return int(self.np_random.integers(len(gradable)))
         for _ in range(MAX_DRAWS if gradable else 0):
             index = gradable[int(self.np_random.integers(len(gradable)))]
-            if not isinstance(self._grader(self.tasks.at(index)), str):
+            task = self.tasks.at(index)
+            if "unverifiable" in task.meta or not isinstance(self._grader(task), str):
                 return index
         raise DataError(f"the verifier refuses every reference of {self.tasks}")
 
@@ -310,7 +330,13 @@ class ReasoningEnv(gym.Env[str, str]):
             self._shown += told
             if self.render_mode == "human":
                 print(told)
-        return "", reward.total, True, False, step_info(self._task.id, verdict, reward)
+        return "", reward.total, True, False, step_info(self._task.id, self._task.domain, verdict, reward)
+
+    @property
+    def judging_seconds(self) -> float:
+        """How long a completion of the present task may rightly take to judge: a program's wall limit, else 0.0."""
+        grader = self._grader(self._task) if self._task is not None else ""
+        return grader.seconds if isinstance(grader, CodeGrader) else 0.0
 
     @property
     def asked(self) -> Task:
@@ -354,19 +380,8 @@ def _grade(grader: Grader, completion: str, task_id: str) -> Verdict:
     """The grader's verdict. Graders promise never to raise; one that does is our fault and must not pay zero."""
     try:
         return grader.grade(completion)
+    except SandboxError:  # nothing can run here at all: a run must stop, not learn from it
+        raise
     except Exception as error:
         logger.exception("the grader of task %s crashed on a completion of %d characters", task_id, len(completion))
         return Verdict.ungradable(f"grader_crashed: {type(error).__name__}")
-
-
-def step_info(task_id: str, verdict: Verdict, reward: Reward) -> dict[str, Any]:
-    """What a step tells of its verdict: new containers on each call, every value JSON-able, nothing None or NaN."""
-    return {
-        "verdict": verdict.outcome.name,
-        "score": float(verdict.score),
-        "reward_terms": dict(reward.terms),
-        "extracted": verdict.extracted,
-        "reason": verdict.reason,
-        "task_id": task_id,
-        "spans": [(span.start, span.end, span.term, span.value) for span in verdict.spans],
-    }

@@ -11,10 +11,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from r1gym.envs.infos import step_info
 from r1gym.envs.jury import Judged, Jury
-from r1gym.envs.reasoning import ReasoningEnv, step_info
+from r1gym.envs.reasoning import ReasoningEnv
 from r1gym.errors import ActionError, ConfigError
 from r1gym.tasks.taskset import TaskSet
+from r1gym.verifiers.domains import CONCURRENT, side_by_side
 
 __all__ = ["GroupedVectorEnv", "columns", "row"]
 
@@ -55,6 +57,7 @@ class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
             num_envs: A multiple of ``group_size``.
             group_size: Completions of one task.
             workers: Processes that share the judging of a step; 0 judges in this one. The verdicts are the same.
+                Programs are shared out by the sandbox's slots, whatever ``workers``.
             **kwargs: Those of ReasoningEnv.
 
         Raises:
@@ -72,7 +75,9 @@ class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
         self._groups = [ReasoningEnv(source, **kwargs) for _ in range(num_envs // group_size)]
         self.single_env = ReasoningEnv(source, **kwargs)
         """An environment of the same kind that belongs to no group: to look at tasks and prompts with."""
-        self._jury = Jury(workers, source, kwargs, self.single_env.terms) if workers else None
+        self._domain = self.single_env.source.domain
+        shared = workers and self._domain not in CONCURRENT
+        self._jury = Jury(workers, source, kwargs, self.single_env.terms) if shared else None
         self.single_observation_space = self._groups[0].observation_space
         self.single_action_space = self._groups[0].action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -159,7 +164,7 @@ class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
         rewards = np.array([reward.total for _, reward in judged], dtype=np.float64)
         info = columns(
             [
-                {**step_info(self._task_ids[group], verdict, reward), "group_id": group}
+                {**step_info(self._task_ids[group], self._domain, verdict, reward), "group_id": group}
                 for group, (verdict, reward) in zip(groups, judged, strict=True)
             ]
         )
@@ -169,7 +174,8 @@ class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
     def _judged(self, groups: Sequence[int], completions: Sequence[str]) -> list[Judged]:
         """Verdict and reward of each completion, in this process or shared out by groups, which share a gold."""
         if self._jury is None:
-            return [self._groups[group].judge(text) for group, text in zip(groups, completions, strict=True)]
+            pairs = list(zip(groups, completions, strict=True))
+            return side_by_side(self._domain, lambda pair: self._groups[pair[0]].judge(pair[1]), pairs)
         members: dict[int, list[int]] = {}
         for order, group in enumerate(groups):
             members.setdefault(group, []).append(order)

@@ -90,7 +90,7 @@ class Row:
 
     def texts(self, name: str) -> list[str]:
         """The list of strings in field ``name``. RowError where it holds something else."""
-        value = self._present(name)
+        value = self.present(name)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.error(name, f"expected a list of strings, got {value!r:.60}")
         return value

@@ -58,6 +58,15 @@ class CodeGrader:
         """Whether the tests call a function."""
         return isinstance(self.gold.tests[0], CallCase)
 
+    @property
+    def seconds(self) -> float:
+        """Wall seconds that one test may take, in the slowest language that the task takes."""
+        from r1gym.sandbox.toolchain import LANGUAGES
+
+        slowest = max(language.time_factor for language in LANGUAGES.values())
+        factor = slowest if self.gold.time_factor == "language" else self.gold.time_factor
+        return factor * max(self.gold.limits.wall_seconds, self.gold.limits.cpu_seconds)
+
     def grade(self, completion: str) -> Verdict:
         """The verdict on one completion, whatever its text.
 

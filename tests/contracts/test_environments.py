@@ -16,6 +16,7 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from probes import EVERY_ID, PROBES, probe_of
 
 import r1gym  # noqa: F401 - registers the ids
 from r1gym.envs.catalog import CATALOG, Entry
@@ -26,14 +27,13 @@ from r1gym.tasks.procedural import SIZES, ProceduralSource
 from r1gym.tasks.registry import source_named
 from r1gym.verifiers.domains import DOMAINS
 
-EVERY_ID = pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.id)
 NOT_AT_HAND = {"gpqa", "mmlu"}
 """Sets of which the folder of real rows holds no copy."""
 NEEDS_DATA = pytest.mark.skipif(not os.environ.get("R1GYM_DATA"), reason="needs real rows: set R1GYM_DATA")
 
 
 def make(entry: Entry, **kwargs: Any) -> gym.Env[str, str]:
-    return gym.make(entry.id, **{"split": "sample", **kwargs})
+    return gym.make(entry.id, **{"split": "sample", **PROBES[entry.verifier].options, **kwargs})
 
 
 @EVERY_ID
@@ -67,7 +67,7 @@ def test_the_constructor_is_offline_and_reads_nothing(entry: Entry, monkeypatch:
 
 @EVERY_ID
 def test_an_episode_gives_what_the_surface_promises(entry: Entry) -> None:
-    env = make(entry)
+    env, probe = make(entry), probe_of(entry)
     observation, info = env.reset(seed=5)
     assert sorted(info) == ["group_id", "index", "messages", "task_id", "template"]
     assert info["template"] == entry.template and type(info["index"]) is int and type(info["group_id"]) is int
@@ -75,10 +75,10 @@ def test_an_episode_gives_what_the_surface_promises(entry: Entry) -> None:
     again, same = env.reset(options={"index": info["index"]})
     assert (again, same) == (observation, info) and same["messages"] is not info["messages"]
     assert env.reset(options={"task_id": info["task_id"]}) == (observation, info)
-    final, reward, terminated, truncated, info = env.step("\\boxed{-123457}")
+    final, reward, terminated, truncated, info = env.step(probe.wrong)
     assert (final, reward, terminated, truncated) == ("", 0.0, True, False) and type(reward) is float
-    keys = ["extracted", "reason", "reward_terms", "score", "spans", "task_id", "verdict"]
-    assert sorted(info) == keys and info["verdict"] == "WRONG" and info["extracted"] == "-123457"
+    keys = ["extracted", "reason", "reward_terms", "score", "spans", "task_id", "verdict", *probe.keys]
+    assert sorted(info) == sorted(keys) and info["verdict"] == "WRONG" and info["extracted"] == probe.extracted
     assert list(info["reward_terms"]) == [name for name, _ in entry.weights] and set(info["reward_terms"]) <= set(TERMS)
     assert all(type(v) is float for v in info["reward_terms"].values())
     assert json.loads(json.dumps(info))["spans"] == [list(span) for span in info["spans"]]
@@ -95,10 +95,10 @@ def test_a_spec_survives_json(entry: Entry) -> None:
 
 @EVERY_ID
 def test_an_env_pickles_in_the_middle_of_an_episode(entry: Entry) -> None:
-    env = make(entry)
+    env, probe = make(entry), probe_of(entry)
     env.reset(seed=1)
     twin = pickle.loads(pickle.dumps(env))
-    assert twin.step("\\boxed{1}") == env.step("\\boxed{1}")
+    assert twin.step(probe.wrong) == env.step(probe.wrong), "info is equal on a repeat"
     assert twin.reset() == env.reset(), "the random state travels too"
 
 
@@ -110,7 +110,7 @@ def test_close_may_be_called_twice(entry: Entry) -> None:
 
 
 def prefixed(entry: Entry) -> gym.Env[str, str]:
-    return gym.make(f"r1gym:{entry.id}", split="sample")
+    return gym.make(f"r1gym:{entry.id}", split="sample", **PROBES[entry.verifier].options)
 
 
 def run_vector(envs: Any, entry: Entry) -> None:
@@ -119,7 +119,7 @@ def run_vector(envs: Any, entry: Entry) -> None:
         expected = [make(entry).reset(seed=seed) for seed in (2, 3)]
         assert tuple(observations) == tuple(text for text, _ in expected)
         assert list(info["task_id"]) == [told["task_id"] for _, told in expected]
-        _, rewards, terminated, truncated, info = envs.step(("\\boxed{1}", "no answer at all"))
+        _, rewards, terminated, truncated, info = envs.step((probe_of(entry).wrong, "no answer at all"))
         assert rewards.shape == (2,) and terminated.all() and not truncated.any()
         assert info["verdict"][1] == "NO_ANSWER" and info["reward_terms"]["format"].dtype == np.float64
     finally:
@@ -135,6 +135,7 @@ def test_sync_vector(entry: Entry) -> None:
 def _warm_forkserver() -> None:
     """What every worker of an asynchronous vector env would import for itself: half a second each."""
     preload = ["gymnasium.vector", "r1gym.envs.reasoning", "r1gym.verifiers.math", "r1gym.verifiers.countdown"]
+    preload += ["r1gym.verifiers.code"]
     multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
 
 
@@ -170,12 +171,14 @@ def test_the_table_tells_the_truth(entry: Entry) -> None:
         assert dict(entry.sizes) == SIZES
     else:
         published = {name: split.files[0].fingerprint for name, split in source.splits.items()}
-        assert dict(entry.sizes) == {name: known and known.rows for name, known in published.items()}
+        sizes = {name: size for name, size in entry.sizes if name != "sample"}
+        assert sizes == {name: known and known.rows for name, known in published.items()}
+        assert dict(entry.sizes).get("sample", 10) == len(loading.load(source, "sample"))
 
 
 def test_default_splits_are_those_of_the_public_surface() -> None:
     tested = {"r1/MATH500-v0", "r1/AIME2024-v0", "r1/AIME2025-v0", "r1/AIME2026-v0"}
-    tested |= {"r1/GPQADiamond-v0", "r1/MMLU-v0"}
+    tested |= {"r1/GPQADiamond-v0", "r1/MMLU-v0", "r1/HumanEval-v0"}
     assert {entry.id for entry in CATALOG if entry.split == "test"} == tested
     assert {entry.split for entry in CATALOG} == {"test", "train"}
 

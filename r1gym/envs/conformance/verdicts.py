@@ -11,7 +11,7 @@ from r1gym.envs.conformance.bench import SEED, Bench, Fault, NotRunError, text_o
 __all__ = ["answer_of", "garbage", "gold", "never_ungradable", "right_completions"]
 
 DEADLINE = 5.0
-"""Seconds for one completion."""
+"""Seconds for one completion; an environment that runs programs says in ``judging_seconds`` what one may take more."""
 FIXED_SEEDS = (SEED, 1, 2, 3)
 
 GARBAGE: tuple[str, ...] = (
@@ -41,6 +41,8 @@ def _judged(bench: Bench, text: str) -> tuple[str, float, float]:
 def garbage(bench: Bench) -> Iterator[Fault]:
     """Garbage is judged at once, raises nothing, and earns nothing."""
     told = 0
+    bench.reset(seed=SEED)
+    deadline = DEADLINE + float(getattr(bench.env.unwrapped, "judging_seconds", 0.0))
     for text in (*GARBAGE, *COSTLY):
         try:
             verdict, reward, seconds = _judged(bench, text)
@@ -52,11 +54,11 @@ def garbage(bench: Bench) -> Iterator[Fault]:
         else:
             if verdict == "CORRECT" or reward > 0.0:
                 came, remedy = f"{verdict}, reward {reward:g}", "pay only for a final answer that is right"
-            elif seconds > DEADLINE:
+            elif seconds > deadline:
                 came, remedy = f"{seconds:.1f} s", "bound what a grader may compute; kill what takes longer"
             else:
                 continue
-        yield Fault(f"no reward, no error and at most {DEADLINE:g} s for {text_of(text, 50)}", came, remedy)
+        yield Fault(f"no reward, no error and at most {deadline:g} s for {text_of(text, 50)}", came, remedy)
         told += 1
         if told == 3:
             return
@@ -94,7 +96,7 @@ def right_completions(reference: object, meta: Mapping[str, Any]) -> Iterator[st
     yield f"<think>I have worked it out.</think>\n<answer>{answer}</answer>"
     yield f"So the answer is $\\boxed{{{answer}}}$."
     yield f"That is all.\n#### {answer}"
-    yield f"```python\n{answer}\n```"
+    yield f"```{meta.get('solution_language', 'python')}\n{answer}\n```"
 
 
 def gold(bench: Bench) -> Iterator[Fault]:
