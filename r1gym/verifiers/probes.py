@@ -271,7 +271,8 @@ def _power(field: Any, base: Any, exponent: Any) -> Any:
             raise _Guard
         return base
     # Powers far beyond the bound are known by the sizes of their parts, without a logarithm in a thousand digits.
-    if (abs(field.mag(base)) - 2) * abs(exponent) > 2 * MAX_LOG2:
+    size = field.mag(base)
+    if (size - 1 if size > 0 else -size) * abs(exponent) > MAX_LOG2:
         raise _Guard
     logarithm = field.log(base) * exponent
     if abs(logarithm) > MAX_LOG2:
