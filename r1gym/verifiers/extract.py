@@ -81,9 +81,7 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
     return _none("no_final_answer", f"no final answer in a form that {mode!r} accepts")
 
 
-_TAGS = (
-    "think", "<answer", "</answer", "<|", "<start_of", "<end_of", "</s>", "<｜", "begin_of_thought", "end_of_thought",
-)  # fmt: skip
+_TAG = re.compile(r"<(?:\||/?(?:think|answer)|(?:start|end)_of|/s>|｜)")
 _QUICK = re.compile(r"\\boxed\{([^{}]{0,160}(?:\{[^{}]{0,80}\}[^{}]{0,80}){0,4})\}")
 _DIGIT = re.compile(r"\d")
 _SETTLED = re.compile(r"[\s$.*)\]}]*\Z")
@@ -104,10 +102,8 @@ def quick(text: str) -> tuple[str, int, int] | None:
     # Content without a digit may be a placeholder, and escaped braces are no braces.
     if not _DIGIT.search(answer) or "\\}" in answer or "\\{" in answer or answer.endswith("\\"):
         return None
-    if "<" in text:
-        for tag in _TAGS:
-            if tag in text:
-                return None
+    if "<" in text and _TAG.search(text):
+        return None
     return answer, start, match.end()
 
 

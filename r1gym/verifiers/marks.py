@@ -155,19 +155,17 @@ CONTEXT = 64
 
 _CUES = (
     "not", "n't", "never", "than", "instead", "\\ne", "example", "instance", "such as", "like ", "nobody", "no one",
-    "wrong", "incorrect", "false", "mistake", "error", "rule", "different", "unlike", "suppose",
+    "wrong", "incorrect", "false", "mistake", "error", "rule", "different", "unlike", "suppose", "≠",
 )  # fmt: skip
 
 
 def may_deny(before: str) -> bool:
     """Whether the text before an answer form holds a cue of a denial or an example: a tenth of the patterns' time."""
-    if not before.isascii():
-        return True
-    lowered = before.lower()
+    lowered = before.lower() if before.isascii() else before.casefold().replace("’", "'")
     for cue in _CUES:
         if cue in lowered:
             return True
-    return lowered.rstrip(" \t\n\r\f\v,:`'\"$*.").endswith(("-", "eg", "e.g"))
+    return lowered.rstrip(" \t\n\r\f\v,:`'\"$*.").endswith(("-", "−", "eg", "e.g"))
 
 
 def _judge_context(text: str, low: int, mark: Mark) -> Mark:

@@ -87,9 +87,7 @@ def taken_back(tail: str) -> bool:
 
 def _holds(tail: str, cues: tuple[str, ...]) -> bool:
     """Whether a cue stands in ``tail``: a tenth of the time of the pattern that it spares."""
-    if not tail.isascii():
-        return True
-    lowered = tail.lower()
+    lowered = tail.lower() if tail.isascii() else tail.casefold().replace("’", "'")
     for cue in cues:
         if cue in lowered:
             return True
