@@ -102,9 +102,12 @@ class FactorParser(ExpressionParser):
 
     def _mixed(self, whole: int) -> Node | None:
         r"""``1\frac34`` and ``1 3/4``: an integer, then a proper fraction of literals; None where it is none."""
+        kind = self.peek().kind
+        if kind not in ("frac", "{", "num"):
+            return None
         start = self.at
         tokens = list(self.tokens)
-        if self.peek().kind == "frac":
+        if kind == "frac":
             self.at += 1
             try:
                 over, under = self.argument(), self.argument()
@@ -114,7 +117,7 @@ class FactorParser(ExpressionParser):
                 if 0 < over.args[0] < under.args[0]:
                     return Node("num", (whole + Fraction(over.args[0], under.args[0]), None))
                 raise Refused("grammar", "an integer beside an improper fraction")
-        elif [self.peek(ahead).kind for ahead in range(5)] == ["{", "num", "over", "num", "}"]:
+        elif kind == "{" and [self.peek(ahead).kind for ahead in range(5)] == ["{", "num", "over", "num", "}"]:
             over_text, under_text = self.peek(1).value, self.peek(3).value
             if over_text.isdigit() and under_text.isdigit() and 0 < int(over_text) < int(under_text):
                 self.at += 5
