@@ -24,22 +24,23 @@ from r1gym.verifiers.domains import Grader
 from r1gym.verifiers.near_misses import corruptions
 from r1gym.verifiers.variants import rewritings
 
-Case = tuple[str, str, bool]
-"""Gold, completion, whether it is right."""
+Case = tuple[str, str, bool, str]
+"""Gold, completion, whether it is right, the question ("" where there is none)."""
 
 
 class Ours:
     """r1gym, with its grader of each gold kept."""
 
     def __init__(self) -> None:
-        self.graders: dict[str, Grader] = {}
+        self.graders: dict[tuple[str, str], Grader] = {}
         self.rules: Counter[str] = Counter()
 
-    def __call__(self, gold: str, completion: str) -> bool:
+    def __call__(self, gold: str, completion: str, question: str = "") -> bool:
         """Whether the completion earns CORRECT."""
-        if gold not in self.graders:
-            self.graders[gold] = prepare(Task("", "math", "", gold))
-        verdict = self.graders[gold].grade(completion)
+        grader = self.graders.get((gold, question))
+        if grader is None:
+            grader = self.graders[gold, question] = prepare(Task("", "math", question, gold))
+        verdict = grader.grade(completion)
         self.rules[verdict.reason.split(":")[0]] += 1
         return verdict.outcome is Outcome.CORRECT
 
@@ -49,23 +50,27 @@ def cases(limit: int) -> dict[str, list[Case]]:
     table: dict[str, list[Case]] = {}
     for name in FILES:
         golds = list(dict.fromkeys(row["answer"] for row in rows(name)))
-        table[f"{name}: gold itself"] = [(gold, f"\\boxed{{{gold}}}", True) for gold in golds]
-        table[f"{name}: rewritings"] = [(g, f"\\boxed{{{text}}}", True) for g in golds for _, text in rewritings(g)]
-        table[f"{name}: near misses"] = [(g, f"\\boxed{{{text}}}", False) for g in golds for _, text in corruptions(g)]
-    table["MATH-500: solutions"] = [(row["answer"], row["solution"], True) for row in rows("MATH-500")]
-    table["MATH: solutions"] = [(row["answer"], row["solution"], True) for row in rows("MATH") if "solution" in row]
+        table[f"{name}: gold itself"] = [(gold, f"\\boxed{{{gold}}}", True, "") for gold in golds]
+        table[f"{name}: rewritings"] = [(g, f"\\boxed{{{text}}}", True, "") for g in golds for _, text in rewritings(g)]
+        table[f"{name}: near misses"] = [
+            (g, f"\\boxed{{{text}}}", False, "") for g in golds for _, text in corruptions(g)
+        ]
+    for name in ("MATH-500", "MATH"):
+        table[f"{name}: solutions"] = [
+            (row["answer"], row["solution"], True, row["problem"]) for row in rows(name) if "solution" in row
+        ]
     golden = Path(__file__).parents[1] / "tests" / "golden" / "math.jsonl"
     for line in golden.read_text(encoding="utf-8").split("\n"):
         if line:
             row = json.loads(line)
             key = f"golden rows: {row['kind']}"
-            table.setdefault(key, []).append((row["reference"], row["completion"], row["correct"]))
+            table.setdefault(key, []).append((row["reference"], row["completion"], row["correct"], ""))
     draw = random.Random(0)
     return {key: value if len(value) <= limit else draw.sample(value, limit) for key, value in table.items()}
 
 
-def mistakes(judge: Callable[[str, str], bool], part: Iterable[Case]) -> list[Case]:
-    return [case for case in part if judge(case[0], case[1]) is not case[2]]
+def mistakes(judge: Callable[[str, str, str], bool], part: Iterable[Case]) -> list[Case]:
+    return [case for case in part if judge(case[0], case[1], case[3]) is not case[2]]
 
 
 def disagreements(ours: Ours, peer: Callable[[str, str], bool], count: int) -> Iterator[tuple[str, str, bool]]:
@@ -96,9 +101,9 @@ def main() -> None:
     for name, part in cases(arguments.limit).items():
         began = time.perf_counter()
         wrong = mistakes(ours, part)
-        theirs = "" if peer is None else str(len(mistakes(peer, part)))
+        theirs = "" if peer is None else str(len(mistakes(lambda gold, text, _: peer(gold, text), part)))
         print(f"{name:32} {len(part):7} {len(wrong):9} {theirs:>12}   {time.perf_counter() - began:.1f} s", flush=True)
-        for gold, completion, _ in wrong[: arguments.show]:
+        for gold, completion, _, _ in wrong[: arguments.show]:
             print(f"    gold {gold!r}: {completion[-80:]!r}")
         kind = "refused though right" if part[0][2] else "accepted though wrong"
         count = totals.setdefault(kind, [0, 0, 0])

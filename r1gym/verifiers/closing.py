@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 
+from r1gym.verifiers.late import late
+
 __all__ = ["later_values"]
 
 _REACH = 300
 """Characters at either end of the text after the form in which a statement is looked for."""
 
-_CLOSERS = re.compile(r"(?:\$\$?|\\\)|\s*\\\]|\*\*|[)}\]])*[.,;:!…]*")
+_CLOSERS = late(r"(?:\$\$?|\\\)|\s*\\\]|\*\*|[)}\]])*[.,;:!…]*")
 """What may close the form's own formula, emphasis and sentence."""
 
 # Every character is read by one alternative only, so that no text is tried in two ways.
@@ -25,41 +27,41 @@ _MATHS += (
     r"|\\(?:sqrt|[dt]?frac|d?binom|pi|theta|infty|cdot|times|div|pm|mp|left|right|circ|cup|cap|ln|log|sin|cos|tan|text"
     r"|mathrm|textbf|displaystyle|leq?|geq?|q?quad)(?![A-Za-z]))"
 )
-_RUN_ON = re.compile(
+_RUN_ON = late(
     r"(?:[ \t~]|\\[ ,;:!]){0,4}"
     rf"(?:(=|[-+/^_]|\*(?!\*)|\\(?:cdot|times|div|sqrt|[dt]?frac)(?![A-Za-z]))({_MATHS}{{1,80}}?)"
     rf"|(?:[A-Za-z]|\\pi)(?![A-Za-z]){_MATHS}{{0,80}}?)"
     r"\s{0,4}(?=\$|\\\]|\\\)|[.,;](?:\s|\Z)|\n|\Z)"
 )
-_SPACE = re.compile(r"\s*")
-_STOP = re.compile(r"[.!?。](?=[\s*$)\]\"']|\Z)|\n")
+_SPACE = late(r"\s*")
+_STOP = late(r"[.!?。](?=[\s*$)\]\"']|\Z)|\n")
 _LEAD_WORDS = (
     "so hence thus therefore finally final ie i.e that this which it is are we i get gets got have find obtain choose"
     " my the our your correct right real true answer result value total conclusion conclude equal equals to being gives"
     " give yield yields make makes mean means and also or but in fact namely would be should must rather instead simply"
     " just pick"
 )
-_LEAD = re.compile(
+_LEAD = late(
     rf"(?:(?:{'|'.join(map(re.escape, sorted(_LEAD_WORDS.split(), key=len, reverse=True)))})(?![\w’'])[\s,:*_.]*"
     r"|then,? is\s|(?:it|that|this)['’]s\b[\s,:*_]*|\\text\{[A-Za-z ,:]{1,30}\}[\s:]*"
     r"|(?:→|⇒|∴|=>|->|\\(?:to|Rightarrow|rightarrow|implies|therefore)(?![A-Za-z])|[=:*_~])[\s,:*]*)+",
     re.IGNORECASE,
 )
-_TRAIL = re.compile(
+_TRAIL = late(
     r"(?:[\s,]+(?:in total|in all|altogether|overall|it is|is it|is the (?:final )?answer|is the (?:result|value)|is"
     r"|instead|then|now|total))?[\s.!*_\"')]*\Z",
     re.IGNORECASE,
 )
-_WRAPPED = re.compile(
+_WRAPPED = late(
     r"\$\$?(.{1,120}?)\$\$?|\\\((.{1,120}?)\\\)|\\\[(.{1,120}?)\\\]|\*\*(.{1,60}?)\*\*"
     r"|\\(?:textbf|mathbf|text)\{([^{}]{1,60})\}|\((.{1,60})\)",
     re.DOTALL,
 )
-_VALUE = re.compile(rf"{_MATHS}{{1,120}}+\Z")
-_RELATION = re.compile(r"[<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt|in)(?![A-Za-z])")
-_LABEL = re.compile(r"\s*([A-Za-z](?:_\{?\w{1,3}\}?)?'?|[A-Za-z]\([A-Za-z]\))\s*\Z")
-_LETTERS = re.compile(r"\\[A-Za-z]+|\{[A-Za-z ]{2,}\}|([A-Za-z])")
-_SUBSTANCE = re.compile(r"[\dA-Za-z]")
+_VALUE = late(rf"{_MATHS}{{1,120}}+\Z")
+_RELATION = late(r"[<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt|in)(?![A-Za-z])")
+_LABEL = late(r"\s*([A-Za-z](?:_\{?\w{1,3}\}?)?'?|[A-Za-z]\([A-Za-z]\))\s*\Z")
+_LETTERS = late(r"\\[A-Za-z]+|\{[A-Za-z ]{2,}\}|([A-Za-z])")
+_SUBSTANCE = late(r"[\dA-Za-z]")
 _UNITS = ("\\text", "\\mathrm", "^", "_")
 """What follows a form and belongs to it: a unit, a degree sign."""
 
@@ -68,8 +70,8 @@ _ENDS = frozenset(
 )
 """Words in which a closing statement may end."""
 
-_PROSE = re.compile(r"[A-Za-z]{2,}")
-_NUMBERED = re.compile(r"\s*\n\s*\d{1,2}\.\s+[A-Za-z]")
+_PROSE = late(r"[A-Za-z]{2,}")
+_NUMBERED = late(r"\s*\n\s*\d{1,2}\.\s+[A-Za-z]")
 """The first step of a numbered list: its number is no value."""
 
 _WORDS = {

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from r1gym.verifiers.closing import later_values
+from r1gym.verifiers.late import late
 from r1gym.verifiers.marks import BOXES, CONTEXT, MAX_ANSWER, Mark, find_marks, is_placeholder, may_deny
 from r1gym.verifiers.retractions import is_idle, other_values, taken_back
 
@@ -81,7 +82,7 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
     return _none("no_final_answer", f"no final answer in a form that {mode!r} accepts")
 
 
-_TAG = re.compile(r"<(?:\||/?(?:think|answer)|(?:start|end)_of|/s>|｜)")
+_TAG = late(r"<(?:\||/?(?:think|answer)|(?:start|end)_of|/s>|｜)")
 _QUICK = re.compile(r"\\boxed\{([^{}]{0,160}(?:\{[^{}]{0,80}\}[^{}]{0,80}){0,4})\}")
 _DIGIT = re.compile(r"\d")
 _SETTLED = re.compile(r"[\s$.*)\]}]*\Z")
@@ -119,8 +120,8 @@ def after_thought(text: str) -> tuple[int, str]:
     return low, ""
 
 
-_SENTENCE_END = re.compile(r"[.!?。！？][*_$)\]\"'”]*(?:\s|\Z)|\n\s*\n|</answer>")
-_NEXT_PROBLEM = re.compile(
+_SENTENCE_END = late(r"[.!?。！？][*_$)\]\"'”]*(?:\s|\Z)|\n\s*\n|</answer>")
+_NEXT_PROBLEM = late(
     r"<\|[a-z_]{2,24}\|>|</s>|\[INST\]|<(?:start|end)_of_turn>|<｜[^｜\n]{1,30}｜>"
     r"|^[ \t#*>]{0,8}(?:(?:new |next )?(?:problem|question)(?: \d{1,4})?|user|human|instruction)[ \t*]{0,4}:",
     re.IGNORECASE | re.MULTILINE,
@@ -169,7 +170,7 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
     return Extraction(tuple(parts), last.start, last.end, last.rule)
 
 
-_VALUE = re.compile(r"\$[^$]+\$\Z|[$\\([]*[-+]?[\d\\]|[a-zA-Z] ?= ?[-\d\\]")
+_VALUE = late(r"\$[^$]+\$\Z|[$\\([]*[-+]?[\d\\]|[a-zA-Z] ?= ?[-\d\\]")
 
 
 def _squeeze(content: str) -> str:
@@ -200,7 +201,7 @@ def _inner(mark: Mark, mode: str) -> str:
     return content.strip()
 
 
-_PHRASE = re.compile(
+_PHRASE = late(
     r"[\s#*_>]*(?:(?:so|thus|hence|therefore|then|and so)[\s,:]*)?(?:the\s+|my\s+|our\s+)?(?:final\s+|correct\s+)?"
     r"answer(?:\s+to\s+(?:the|this)\s+(?:problem|question))?[\s*_]*(?:is(?![\w])|:|=|would be)[\s*_:]*"
     r"(?:the\s+(?:final\s+)?answer\s+is(?![\w])[\s:]*)?"
@@ -210,19 +211,19 @@ _PHRASE = re.compile(
     r"(?::|(?:es|est|ist|è|é)(?!\w))[\s*_:]*",
     re.IGNORECASE,
 )
-_PHRASE_INSIDE = re.compile(r"\b(?:the|my|our)\s+(?:final\s+|correct\s+)?answer\s+is(?![\w])[\s*_:]*", re.IGNORECASE)
-_BEGUN = re.compile(r"(?:\\[a-z]+\s*\{|<answer>)\s*[^\s{}]")
-_ANY_PHRASE = re.compile(r"\banswer(?: is|:)[\s*_:]{1,4}([^\n]{1,80}?)(?=[.!?;,]?(?:\s|\Z))", re.IGNORECASE)
+_PHRASE_INSIDE = late(r"\b(?:the|my|our)\s+(?:final\s+|correct\s+)?answer\s+is(?![\w])[\s*_:]*", re.IGNORECASE)
+_BEGUN = late(r"(?:\\[a-z]+\s*\{|<answer>)\s*[^\s{}]")
+_ANY_PHRASE = late(r"\banswer(?: is|:)[\s*_:]{1,4}([^\n]{1,80}?)(?=[.!?;,]?(?:\s|\Z))", re.IGNORECASE)
 _SPRAY_WINDOW = 20_000
-_DENIED = re.compile(
+_DENIED = late(
     r"(?:\b(?:cannot|not|never|nobody|no one)|n['’]t)\s+(?:\w+\s+){0,2}?"
     r"(?:say|claim|think|believe|know|sure|certain|mean|tell|confirm|true|follow)(?:\s+\w+){0,2}\s*\Z"
     r"|\b(?:doubt|whether|unlikely|deny|suppose|pretend|false|wrong)\s+(?:\w+\s+){0,2}\Z",
     re.IGNORECASE,
 )
-_FILLER = re.compile(r"(?:therefore|thus|hence|simply|then|indeed|just|exactly|equal to)\b[\s,:]*", re.IGNORECASE)
-_HEADER = re.compile(r"[\s#*_>]*(?:the\s+)?(?:final\s+)?answer[\s*_]*:?[\s*_]*", re.IGNORECASE)
-_HOPE = re.compile(r"\.?\s*I hope (?:it|this|that) is correct.*\Z", re.IGNORECASE | re.DOTALL)
+_FILLER = late(r"(?:therefore|thus|hence|simply|then|indeed|just|exactly|equal to)\b[\s,:]*", re.IGNORECASE)
+_HEADER = late(r"[\s#*_>]*(?:the\s+)?(?:final\s+)?answer[\s*_]*:?[\s*_]*", re.IGNORECASE)
+_HOPE = late(r"\.?\s*I hope (?:it|this|that) is correct.*\Z", re.IGNORECASE | re.DOTALL)
 
 
 def _phrase(text: str, low: int) -> Extraction | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from r1gym.verifiers.late import late
+
 __all__ = ["BOXES", "CONTEXT", "MAX_ANSWER", "MAX_MARKS", "Mark", "find_marks", "is_placeholder", "may_deny"]
 
 MAX_ANSWER = 2_000
@@ -28,8 +30,8 @@ class Mark:
     status: str = "ok"
 
 
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_BARE_BOX = re.compile(r"[ \t]*([-+−]?\d(?:[\d,.]*\d)?|[A-Za-z](?![A-Za-z])|\\[A-Za-z]+(?=[\s{]))")
+_BRACE = late(r"\\.|[{}]", re.DOTALL)
+_BARE_BOX = late(r"[ \t]*([-+−]?\d(?:[\d,.]*\d)?|[A-Za-z](?![A-Za-z])|\\[A-Za-z]+(?=[\s{]))")
 
 
 def _close_brace(text: str, opening: int) -> int:
@@ -113,7 +115,7 @@ def _tags(text: str, low: int) -> list[Mark]:
     return found
 
 
-_HASHES = re.compile(r"[ \t]*####")
+_HASHES = late(r"[ \t]*####")
 
 
 def _hashes(text: str, low: int) -> list[Mark]:
@@ -131,16 +133,16 @@ def _hashes(text: str, low: int) -> list[Mark]:
     return found
 
 
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = late(
     r"[\s.…_?$<\[({]*(?:(?:(?:insert|put|write|place)\s+)?(?:(?:your|the|my|an?)\s+)?(?:final\s+|numerical\s+|exact\s+)?"
     r"(?:answer|ans|result|response)(?:\s+(?:goes\s+)?here)?)?[\s.…_?$>\])}]*",
     re.IGNORECASE,
 )
-_WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|textit|mbox|ldots|dots|cdots|quad|,|;|!| )|[{}]")
-_EXAMPLE = re.compile(
+_WRAPPER = late(r"\\(?:text|textbf|mathrm|textit|mbox|ldots|dots|cdots|quad|,|;|!| )|[{}]")
+_EXAMPLE = late(
     r"(?:\be\.?g\.?|\bfor example|\bfor instance|\bsuch as|\blike this|\blike so)[\s,:`'\"$*]*\Z", re.IGNORECASE
 )
-_NEGATION = re.compile(
+_NEGATION = late(
     r"(?:\b(?:not|cannot|never|nobody|no one|wrong|incorrect|false|mistakes?|errors?|rule out|ruled out"
     r"|different from|unlike|rather than|instead of|other than|suppose)\b|n['’]t\b|\\neq?\b|≠)"
     r"(?:\s+(?:an?|the|that|this|it|is|was|were|be|equals?|to|gives?|gave"

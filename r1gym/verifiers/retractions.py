@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 
+from r1gym.verifiers.late import late
+
 __all__ = ["is_idle", "other_values", "taken_back"]
 
 _REACH = 400
 """Characters after the answer form in which a retraction still belongs to it."""
 
-_IDLE = re.compile(r"(?:[\s$.*)\]}]|\\[\])]|\\end\{[a-z]{1,12}\*?\})*\Z")
+_IDLE = late(r"(?:[\s$.*)\]}]|\\[\])]|\\end\{[a-z]{1,12}\*?\})*\Z")
 """What may stand after an answer form and says nothing."""
 
-_DENIAL = re.compile(
+_DENIAL = late(
     r"\b(?:this|that|it|(?:my|the|this|that)(?: final| previous| above)? (?:answer|result|value)|which)"
     r"(?:['’]s| is| was| seems| looks| must be| may be| might be| could be)(?: \w+)?"
     r" (?:wrong|incorrect|mistaken|false|an? (?:mistake|error)"
@@ -22,7 +24,7 @@ _DENIAL = re.compile(
     r"|\b(?:just|only|merely) a (?:\w+ )?guess\b|\bI (?:do not|don['’]t) (?:really )?know\b",
     re.IGNORECASE,
 )
-_DOUBTED = re.compile(
+_DOUBTED = late(
     r"[$*)\]}\\]{0,6}(?:\?|\s{0,3}(?:is|was|seems|looks|must be|may be|might be)(?: \w+)?"
     r" (?:wrong|incorrect|mistaken|false|not (?:right|correct|true|the (?:right|correct) answer))\b)",
     re.IGNORECASE,
@@ -32,12 +34,12 @@ _VALUE = (
     rf"({_MATHS}|\$?\s*(?:[a-zA-Z] ?(?:[=<>]|\\[lg]eq?(?![a-z])) ?)?[-+(\[|<>]{{0,3}}(?:\d|\\[a-z{{])[^\s,;?!]{{0,40}})"
 )
 _VALUE += r"(?=\s*(?:[.,;:?!)$]|\Z|\n)|\s+(?:as|for|if|depending|also|too|instead)\b)"
-_BESIDE = re.compile(
+_BESIDE = late(
     r"[\s$*)\]}.,;:]{0,8}\(?(?:or|maybe|perhaps|possibly)\b[\s,:]*"
     r"(?:(?:maybe|perhaps|possibly|even|it|could|might|is|be)\b[\s,:]*){0,4}" + _VALUE,
     re.IGNORECASE,
 )
-_INSTEAD = re.compile(
+_INSTEAD = late(
     r"\b(?:wait|actually|correction|corrected|scratch that|on (?:second thought|reflection)|oops|edit|update|sorry"
     r"|rather|alternatively|otherwise|if not|instead|no|(?:should|must|could|might|may)(?: \w+)? (?:be|have been)"
     r"|(?:correct|right|real|true|actual)(?: final)? (?:answer|value|result)|result is)\b[\s,:.…*—–]{0,6}"
@@ -46,17 +48,17 @@ _INSTEAD = re.compile(
     r"{0,9}" + _VALUE,
     re.IGNORECASE,
 )
-_LATER_ANSWER = re.compile(
+_LATER_ANSWER = late(
     r"answer (?:is|would be|should be|must be)(?: actually| instead| then)?[\s:*]*"
     rf"({_MATHS}(?=[\s*]*(?:[.,;:!?)]|\n|\Z))|[$\\(\[]*-?[\d\\][^\n]{{0,80}})",
     re.IGNORECASE,
 )
-_LISTED = re.compile(
+_LISTED = late(
     r"[ $*)\]}]{0,6}(?:\.?[ $]{1,4})?[,;/|&({]?[ $({]{0,4}"
     r"([-+]?(?:\d[\d.,/]{0,20}?|\\d?frac\{\d+\}\{\d+\}))[$}) ]{0,4}"
     r"(?:[.;,]\s*)?(?:\Z|\n)"
 )
-_GLUED = re.compile(
+_GLUED = late(
     r"(\d[^\s$]{0,20}|\{[^}\s][^\n]{0,20}|[./]\d[^\s$]{0,20}"
     r"|_\{?\w{1,4}|\^\{?[-+\dA-Za-z][^\s$]{0,20}|!(?=\$))"
 )
@@ -70,8 +72,8 @@ _CHANGING = (
 )  # fmt: skip
 """One of these, or a bare "no", stands in whatever ``_INSTEAD`` and ``_LATER_ANSWER`` find."""
 
-_NO = re.compile(r"\bno\b")
-_VALUE_END = re.compile(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z")
+_NO = late(r"\bno\b")
+_VALUE_END = late(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z")
 
 
 def is_idle(text: str, at: int) -> bool:

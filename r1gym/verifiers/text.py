@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 
+from r1gym.verifiers.late import late
+
 __all__ = ["choices", "is_clock", "is_prose", "same_choice", "words"]
 
-_WRAP = re.compile(
+_WRAP = late(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|mbox|hbox|mathrm|mathbf|mathit|operatorname|emph|boxed|fbox)\s*(?=\{)"
 )
-_GAPS = re.compile(r"\\[,;:!> ]|\\quad|\\qquad|~|[\s]+|\\(?:left|right|displaystyle)(?![A-Za-z])")
-_LETTERS = re.compile(r"\(?([A-Z])\)?(?:\s*(?:,|;|and|&|, and)\s*\(?([A-Z])\)?)*\.?")
-_LETTER = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
-_CHOICE = re.compile(r"(?:\(\s*([A-Z])\s*\)|([A-Z])(?=\Z|\s*[.):]))\s*[.):]?(.*)", re.DOTALL)
-_OTHER_CHOICE = re.compile(
+_GAPS = late(r"\\[,;:!> ]|\\quad|\\qquad|~|[\s]+|\\(?:left|right|displaystyle)(?![A-Za-z])")
+_LETTERS = late(r"\(?([A-Z])\)?(?:\s*(?:,|;|and|&|, and)\s*\(?([A-Z])\)?)*\.?")
+_LETTER = late(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
+_CHOICE = late(r"(?:\(\s*([A-Z])\s*\)|([A-Z])(?=\Z|\s*[.):]))\s*[.):]?(.*)", re.DOTALL)
+_OTHER_CHOICE = late(
     r"\s*[-+*/=^<>,;&|]|.*(?:\b(?:or|and|not|but|is (?:wrong|incorrect|false))\b|(?<![A-Za-z\\])[A-Z](?![A-Za-z]))",
     re.DOTALL,
 )
-_ARTICLE = re.compile(r"(?:an?|the)\s+(?=\w)", re.IGNORECASE)
-_CLOCK = re.compile(r"(\d{1,2}):(\d\d)\s*([ap])\.?\s*m\.?", re.IGNORECASE)
-_PROSE = re.compile(r"[A-Za-z][A-Za-z'’-]*(?:[ ,]+[A-Za-z0-9][A-Za-z0-9'’-]*)*\.?")
+_ARTICLE = late(r"(?:an?|the)\s+(?=\w)", re.IGNORECASE)
+_CLOCK = late(r"(\d{1,2}):(\d\d)\s*([ap])\.?\s*m\.?", re.IGNORECASE)
+_PROSE = late(r"[A-Za-z][A-Za-z'’-]*(?:[ ,]+[A-Za-z0-9][A-Za-z0-9'’-]*)*\.?")
 
 
 def _unwrapped(text: str) -> str:
