@@ -97,15 +97,20 @@ def quick(text: str) -> tuple[str, int, int] | None:
     if start < 0 or len(text) > MAX_TEXT or text.count("box") != 1:
         return None
     match = _QUICK.match(text, start)
-    if match is None or not _SETTLED.match(text, match.end()) or may_deny(text[max(0, start - CONTEXT) : start]):
+    if match is None or may_deny(text[max(0, start - CONTEXT) : start]):
+        return None
+    end = match.end()
+    if text[end:].strip("$. ") and not _SETTLED.match(text, end):
         return None
     answer = match.group(1).strip()
     # Content without a digit may be a placeholder, and escaped braces are no braces.
-    if not _DIGIT.search(answer) or "\\}" in answer or "\\{" in answer or answer.endswith("\\"):
+    if not answer.isdecimal() and (
+        not _DIGIT.search(answer) or "\\}" in answer or "\\{" in answer or answer.endswith("\\")
+    ):
         return None
     if "<" in text and _TAG.search(text):
         return None
-    return answer, start, match.end()
+    return answer, start, end
 
 
 def after_thought(text: str) -> tuple[int, str]:

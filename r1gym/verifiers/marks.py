@@ -161,13 +161,34 @@ _CUES = (
 )  # fmt: skip
 
 
+_LAST_WORDS = frozenset(
+    [
+        "not", "cannot", "never", "nobody", "one", "wrong", "incorrect", "false", "mistake", "mistakes", "error",
+        "errors", "out", "from", "unlike", "than", "of", "suppose", "ne", "neq", "a", "an", "the", "that", "this",
+        "it", "is", "was", "were", "be", "equal", "equals", "to", "give", "gives", "gave", "would", "could", "say",
+        "final", "answer", "value", "result", "eg", "example", "instance", "as", "so",
+    ]
+)  # fmt: skip
+"""Words in which a denial or an example can end just before the form."""
+
+
 def may_deny(before: str) -> bool:
-    """Whether the text before an answer form holds a cue of a denial or an example: a tenth of the patterns' time."""
-    lowered = before.lower() if before.isascii() else before.casefold().replace("’", "'")
+    """Whether the text before an answer form may be a denial or an example: a tenth of the patterns' time."""
+    if before.isascii():
+        end = before.rstrip(" \t\n\r\f\v:`'\"$*,.")
+        if not end or end[-1].isdigit():
+            return False
+        lowered = end.lower()
+        word = lowered.rsplit(None, 1)[-1]
+        if word.isalpha() and word not in _LAST_WORDS:
+            return False
+    else:
+        lowered = before.casefold().replace("’", "'")
+        end = lowered.rstrip(" \t\n\r\f\v:`'\"$*,.")
     for cue in _CUES:
         if cue in lowered:
             return True
-    return lowered.rstrip(" \t\n\r\f\v,:`'\"$*.").endswith(("-", "−", "eg", "e.g"))
+    return end.endswith(("-", "−", "eg", "e.g", "EG", "E.G", "E.g", "Eg"))
 
 
 def _judge_context(text: str, low: int, mark: Mark) -> Mark:

@@ -59,7 +59,9 @@ class MathGrader:
             return Verdict.wrong("", f"grader_error: {type(error).__name__}: {error!s:.200}")
 
     def _plain_verdict(self, answer: str, start: int, end: int) -> Verdict:
-        if self.integer is not None and _INTEGER.fullmatch(answer):
+        if self.integer is not None and (
+            (answer.isdecimal() and len(answer) < 19) or (answer[:1] == "-" and _INTEGER.fullmatch(answer))
+        ):
             if int(answer) == self.integer:
                 return Verdict(Outcome.CORRECT, 1.0, answer, _SAME_INTEGER, (Span(start, end, "answer", 1.0),))
             return Verdict(Outcome.WRONG, 0.0, answer, self.other_integer, (Span(start, end, "answer", 0.0),))
