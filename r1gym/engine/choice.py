@@ -93,8 +93,7 @@ def choose(model: Any, stop_ids: Sequence[int], max_slots: int, decode: Decode |
     dense = DenseForward(model) if _pays_on_cpu(model) else None
 
     def pages() -> Engine:
-        weights = None if dense is None else dense.weights
-        own = GeneralForward(model) if not_compact(model) else CompactForward(model, weights)
+        own = GeneralForward(model) if not_compact(model) else CompactForward(model)
         return Engine(own, stop_ids, max_slots, False, decode)
 
     why = no_kernels(device)

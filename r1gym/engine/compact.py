@@ -22,9 +22,9 @@ __all__ = ["CompactForward"]
 class CompactForward:
     """Prefill and decoding of one model whose weights are fused."""
 
-    def __init__(self, model: Any, weights: FusedModel | None = None) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
-        self.weights = weights or fuse(model)  # fused once: doing it again moves the parameters
+        self.weights = fuse(model)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -140,9 +140,23 @@ def _join(linears: list[nn.Linear], name: str) -> torch.Tensor | None:
     parameters = [getattr(linear, name) for linear in linears]
     if parameters[0] is None:
         return None
+    already = _joined([parameter.data for parameter in parameters])
+    if already is not None:
+        return already
     fused = torch.cat([parameter.data for parameter in parameters])
     start = 0
     for parameter in parameters:
         parameter.data = fused[start : start + parameter.shape[0]]
         start += parameter.shape[0]
     return fused
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor | None:
+    """The one tensor whose rows the parts are, where the model was fused before: nothing has to move again."""
+    first, memory = parts[0], parts[0].untyped_storage().data_ptr()
+    place = first.data_ptr()
+    for part in parts:
+        if part.data_ptr() != place or part.untyped_storage().data_ptr() != memory or not part.is_contiguous():
+            return None
+        place += part.numel() * part.element_size()
+    return first.as_strided((sum(map(len, parts)), *first.shape[1:]), first.stride(), first.storage_offset())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -97,6 +98,19 @@ def test_a_checkpoint_of_fused_weights_can_be_read(fresh_model: Callable[[str], 
     model.save_pretrained(tmp_path)
     stored = type(model).from_pretrained(tmp_path).state_dict()
     assert all(torch.equal(stored[name], value) for name, value in plain.items())
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
+def test_fusing_twice_moves_nothing(family: str, fresh_model: Callable[[str], Any]) -> None:
+    model = fresh_model(family)
+    first, second = CompactForward(model), CompactForward(model)
+    assert not first.stale and not second.stale
+    for one, two in zip(first.weights.layers, second.weights.layers, strict=True):
+        for a, b in ((one.qkv, two.qkv), (one.gate_up, two.gate_up), (one.qkv_bias, two.qkv_bias)):
+            assert (a is None and b is None) or (a.data_ptr() == b.data_ptr() and torch.equal(a, b))
+    copy = CompactForward(deepcopy(model))  # of its own memory, laid out alike
+    assert copy.weights.layers[0].qkv.data_ptr() != first.weights.layers[0].qkv.data_ptr()
+    assert Engine(copy, [STOP], 4).run(requests(), GREEDY) == Engine(first, [STOP], 4).run(requests(), GREEDY)
 
 
 def test_a_changed_model_is_noticed(fresh_model: Callable[[str], Any]) -> None:

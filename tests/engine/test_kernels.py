@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
 
 from r1gym.engine.compact import CompactForward
-from r1gym.engine.decoding import KernelForward
+from r1gym.engine.decoding import KernelForward, kernel_attention
 from r1gym.engine.drawing import draw_and_advance
+from r1gym.engine.engine import Engine
+from r1gym.engine.general import GeneralForward
 from r1gym.engine.pages import PagePool
 from r1gym.engine.race import race
 from r1gym.engine.repetition import penalise
+from r1gym.engine.request import Request, Sample
 from r1gym.engine.slots import COUNT, SEED, Slots
+from r1gym.engine.stepping import STEPS, Stepper
 from r1gym.types import Sampling
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for GPUs only")
@@ -73,3 +77,70 @@ def test_a_decoding_step_equals_torch(family: str, fresh_model: Callable[[str], 
         pools.append(pool.data)
     assert torch.allclose(logits[0], logits[1], atol=1e-4, rtol=1e-4)
     assert torch.allclose(pools[0], pools[1], atol=1e-5)
+
+
+class Graph:
+    """Stands for a captured graph where there is no GPU to capture on: the same steps, run one by one."""
+
+    def __init__(self, stepper: Stepper, count: int, sampling: Sampling) -> None:
+        self.run = lambda: [stepper._step(count, sampling) for _ in range(STEPS)]
+
+    def replay(self) -> None:
+        self.run()
+
+
+@pytest.fixture
+def captured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    if DEVICE.type != "cuda":
+        monkeypatch.setattr(Stepper, "_capture", lambda stepper, *given: Graph(stepper, *given))
+
+
+@pytest.mark.parametrize("way", ["compact", "general"])
+@pytest.mark.parametrize(
+    "sampling",
+    [Sampling(temperature=0.0), Sampling(top_p=0.9), Sampling(repetition_penalty=1.3, frequency_penalty=0.4)],
+    ids=["greedy", "top-p", "penalties"],
+)
+def test_chunks_of_eight_steps_in_kernels_equal_single_steps_in_torch(
+    way: str, sampling: Sampling, captured_here: None, fresh_model: Callable[[str], Any]
+) -> None:
+    """Two slots for three requests; refill, budgets that end inside a chunk, and a stop string that does."""
+    model = fresh_model("llama-wide").to(DEVICE)
+
+    def decode(ids: Sequence[int]) -> str:
+        return "".join(chr(200 + token) for token in ids)
+
+    def make(captured: bool) -> Engine:
+        own = KernelForward(model) if captured else CompactForward(model)
+        if way == "general":
+            own = GeneralForward(model, kernel_attention if captured else None)  # type: ignore[assignment]
+        return Engine(own, [3], 2, captured, decode)
+
+    prompts = ((5, 6, 7), tuple(range(10, 75)), (8,))  # one goes over a page
+    engine = make(False)
+    plain = engine.run([Request(prompt, 9, 11) for prompt in prompts], sampling)
+    requests = [Request(p, 9, 11, (decode(s.token_ids[4:6]),)) for p, s in zip(prompts, plain, strict=True)]
+    expected = engine.run(requests, sampling)
+    assert any(len(sample.token_ids) < 11 for sample in expected)
+    engine = make(True)
+    assert engine.stepper.steps == STEPS == 8
+    samples = engine.run(requests, sampling)
+    assert [(s.token_ids, s.finish) for s in samples] == [(s.token_ids, s.finish) for s in expected]
+    for one, two in zip(samples, expected, strict=True):
+        assert one.logprobs == pytest.approx(two.logprobs, abs=1e-4)
+    assert engine.pool.used == 0
+
+
+def test_a_dialogue_in_kernels_equals_torch(captured_here: None, fresh_model: Callable[[str], Any]) -> None:
+    model = fresh_model("llama-wide").to(DEVICE)
+
+    def answer(number: int, turns: Sequence[Sample]) -> tuple[int, ...] | None:
+        return tuple(range(20, 40 + number)) if len(turns) < 2 else None
+
+    requests = [Request((5, 6, 7), 1, 5), Request(tuple(range(10, 72)), 2, 7), Request((5,), 3, 3)]
+    drawn = [
+        Engine(forward, [3], 2, captured).converse(requests, Sampling(), answer)
+        for captured, forward in ((False, CompactForward(model)), (True, KernelForward(model)))
+    ]
+    texts = [[[sample.token_ids for sample in turns] for turns in dialogues] for dialogues in drawn]
+    assert texts[0] == texts[1] and [len(turns) for turns in texts[0]] == [2, 2, 2]
