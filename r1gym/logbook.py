@@ -65,22 +65,19 @@ class RunFolder:
         file = path / "config.json"
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} is a file: give --out a folder")
-        if (
-            not file.exists()
-            and path.exists()
-            and any(each.name not in (LOCK, "checkpoints") for each in path.iterdir())
-        ):
-            raise RunFolderError(f"{path} is not empty and holds no run: give --out a new or empty folder")
-        try:
-            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
-            _hold(path)
-            if not file.exists():  # asked again: another process may have come first
-                _write_whole(file, json.dumps(config, indent=2) + "\n")
-                return cls(path, resumed=False)
-        except RunFolderError:
-            raise
-        except OSError as error:
-            raise ConfigError(f"cannot write the run folder {path} ({error}): give --out another folder") from error
+        if not file.exists():
+            if path.exists() and any(each.name not in (LOCK, "checkpoints") for each in path.iterdir()):
+                raise RunFolderError(f"{path} is not empty and holds no run: give --out a new or empty folder")
+            try:
+                (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+                _hold(path)
+                if not file.exists():  # asked again: another process may have come first
+                    _write_whole(file, json.dumps(config, indent=2) + "\n")
+                    return cls(path, resumed=False)
+            except RunFolderError:
+                raise
+            except OSError as error:
+                raise ConfigError(f"cannot write the run folder {path} ({error}): give --out another folder") from error
         try:
             stored = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -94,8 +91,13 @@ class RunFolder:
                 f"{path} holds another run (it differs in {', '.join(other)}): give --out a new folder, or the same "
                 "options to continue that run"
             )
-        if (path / "summary.json").exists():
-            raise RunFolderError(f"{path} holds this run, finished: give --out a new folder to run it again")
+        # Held only where it is this run's: a run that looks for a free folder must not lock those of others. Looked at
+        # again after that, because the process that had it may just have finished.
+        for hold in (False, True):
+            if hold:
+                _hold(path)
+            if (path / "summary.json").exists():
+                raise RunFolderError(f"{path} holds this run, finished: give --out a new folder to run it again")
         return cls(path, resumed=True)
 
     def rewind(self, stage: str, done: int) -> None:

@@ -193,5 +193,22 @@ def test_two_processes_cannot_write_into_one_folder(tmp_path: Path, monkeypatch:
     again = opened(path)  # a killed run holds nothing
     assert again.resumed
     assert opened(path).resumed  # the same process may go on in its own folder
+    elsewhere = RunFolder.open(None, {**CONFIG, "lr": 1.0}, "name")
+    assert elsewhere.path == Path("runs/name-3")  # the first two hold other runs
     worker = subprocess.run([sys.executable, "-c", OTHER, str(path)], capture_output=True, text=True, input="")
     assert worker.returncode == 1 and f"process {os.getpid()}" in worker.stderr
+
+
+def test_a_folder_that_was_only_looked_at_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process finds runs/name with another run in it and takes runs/name-2: the first can be gone on with."""
+    monkeypatch.chdir(tmp_path)
+    mine = {**CONFIG, "lr": 5.0}
+    made = OTHER.replace("1e-3", "5.0")
+    subprocess.run([sys.executable, "-c", made, "runs/name"], input="", text=True, check=True, capture_output=True)
+    code = OTHER.replace("RunFolder.open(sys.argv[1],", "RunFolder.open(None,")
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with other:
+        assert other.stdout is not None and other.stdout.readline() == "open\n"
+        assert Path("runs/name-2/.lock").read_text() == f"{other.pid}\n"
+        assert RunFolder.open("runs/name", mine, "name").resumed
+        other.kill()
