@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,19 @@ class Template:
     variants: tuple[Template, ...] = ()
     """Wordings of which ``drawn`` takes one; () for a template that is one wording."""
 
-    def drawn(self, rng: np.random.Generator) -> Template:
-        """The wording to ask in: one of ``variants``, each equally likely, or the template itself."""
-        return self.variants[int(rng.integers(len(self.variants)))] if self.variants else self
+    def drawn(self, rng: np.random.Generator, pinned: str = "") -> Template:
+        """The wording to ask in: one of ``variants``, each equally likely, or the template itself.
+
+        Args:
+            rng: Draws it.
+            pinned: Id of a task that is asked for by name, without a seed: the wording is then a function of the id,
+                as the completions of a group must answer one prompt.
+        """
+        if not self.variants:
+            return self
+        if pinned:
+            return self.variants[zlib.crc32(pinned.encode("utf-8", "replace")) % len(self.variants)]
+        return self.variants[int(rng.integers(len(self.variants)))]
 
     def user_text(self, question: str) -> str:
         """The whole text that the user says; other braces in template and question stay as they are."""

@@ -277,7 +277,7 @@ class ReasoningEnv(gym.Env[str, str]):
         index = self._choose(options or {})
         self._task = task = self.tasks.at(index)
         self._over = False
-        template = self.template.drawn(self.np_random)
+        template = self.template.drawn(self.np_random, task.id if options and seed is None else "")
         text = template.user_text(task.question)
         self._shown = text if self.render_mode is not None else ""
         if self.render_mode == "human":

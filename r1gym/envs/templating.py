@@ -68,7 +68,8 @@ class PromptTemplate(gym.Wrapper[str, str, str, str], RecordConstructorArgs):
         observation, info = self.env.reset(seed=seed, options=options)
         inner = self.env.unwrapped
         question = inner.tasks[info["index"]].question if isinstance(inner, ReasoningEnv) else observation
-        template = self.template.drawn(self.np_random)
+        pinned = str(info.get("task_id", "")) if options and seed is None else ""
+        template = self.template.drawn(self.np_random, pinned)
         messages = [dict(message) for message in template.messages(question)]
         return template.user_text(question), {**info, "template": template.name, "messages": messages}
 

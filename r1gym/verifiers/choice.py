@@ -27,7 +27,14 @@ _DENIED = re.compile(
     r"(?:the|my|our)?\s*(?:final\s+|correct\s+)?answer\s+\w+[\s:*$(]*\Z",
     re.IGNORECASE,
 )
-_STATED = re.compile(r"\b[Aa]nswer\s*(?:is|:|=)\s*[:*$(\s]*([A-J])(?![A-Za-z'’])(?!\s+[a-z])")
+# A sentence that states an answer and nothing else: "if the answer is A, then" is reasoning.
+_STATED = re.compile(
+    r"(?:\A|[.!?\n])[\s*#>_-]*(?:(?:so|thus|hence|therefore|then|or|and|also|maybe)[\s,]+)*(?:(?:the|my|our)\s+)?"
+    r"(?:(?:final|correct)\s+)?answer(?:\s+is)?[\s:*$(]+([A-J])[)*$\s]*(?=[.!?\n]|\Z)",
+    re.IGNORECASE,
+)
+_GENUS = re.compile(r"\.\s+[a-z]")
+"""Behind a letter: "E. coli" is no letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,8 @@ class ChoiceGrader:
         if len(stated) >= SPRAY:
             return Verdict.no_answer(f"spray: {', '.join(stated)} are each stated as the answer: one must be final")
         try:
+            if found.rule == "phrase" and self.options.letter(found.parts[0]) and _GENUS.match(tail):
+                raise Unread("kind", f"{found.parts[0]!r} abbreviates a word: it is no letter of an option")
             named = {self.options.read(part, strict=found.rule == "phrase") for part in found.parts}
             other = self.options.beside(tail, "".join(named)) if len(named) == 1 else ""
             if other or len(named) > 1:
@@ -71,6 +80,10 @@ class ChoiceGrader:
 
     def _final(self, text: str) -> Extraction:
         found = extract(text, self.extraction)
+        if found.rule == "phrase":
+            line = text[found.start :].partition("\n")[0].rstrip(" .*_")
+            if self.options.whole_text(line):  # an option with a sentence's end in it
+                return Extraction((line,), found.start, found.start + len(line), "phrase")
         if found.rule in ("boxed", "answer", "####"):
             # Again without what follows: numbers there are no part of the answer here, letters are looked for above.
             return extract(text[: found.end], self.extraction)

@@ -23,6 +23,7 @@ _LEAD = re.compile(
 _ALONE = re.compile(r"([(\[]?)\s*([A-Za-z])\s*[)\]]?\s*[.:]?")
 _FIRST = re.compile(r"(?:[(\[]\s*([A-Z])\s*[)\]]|([A-Z])\s*[).:;,–—-])\s*[.:,–—-]?\s*(?=\S)(.*)", re.DOTALL)
 _REASON = re.compile(r"[(\[]?([A-Z])[)\]]?\s+(?:because|since|as|for|by|which)\b(.*)", re.DOTALL)
+_WORDLIKE = re.compile(r"[A-Z](?:\s*[–—-]\s*|\.\s*)[a-z]")
 _SPACED = re.compile(r"([A-Z])\s+(.*)", re.DOTALL)
 _LAST = re.compile(r"(.*\S)\s*\(([A-Z])\)", re.DOTALL)
 _LETTER = re.compile(r"(?<![\w\\'’])([A-J])(?![\w'’])(?!\s*=)")
@@ -132,7 +133,10 @@ class Options:
             match = pattern.fullmatch(plain)
             letter = next((group for group in match.groups()[:-1] if group), "") if match else ""
             if match and letter in self.letters:
-                self._check_rest(letter, match.group(match.re.groups))
+                rest = match.group(match.re.groups)
+                if _WORDLIKE.match(plain) and not _squeeze(rest).startswith(self._folded.get(letter) or "\0"):
+                    continue  # "E. coli", "A-level", "C-terminus"
+                self._check_rest(letter, rest)
                 return letter
         spaced, last = _SPACED.fullmatch(plain), _LAST.fullmatch(plain)
         for match, letter, rest in ((spaced, 1, 2), (last, 2, 1)):

@@ -48,6 +48,9 @@ def test_a_wording_is_drawn_by_the_seed_and_named() -> None:
     assert first == env.reset(seed=9) and first[1]["messages"][0]["content"] == first[0]
     assert first[0] == gym.make("r1/GSM8K-v0", split="sample", template=first[1]["template"]).reset(seed=9)[0]
     assert env.step("no form")[4]["reward_terms"]["format"] == 0.0
+    pinned = {env.reset(options={"index": index})[0]: index for index in range(10) for _ in range(3)}
+    assert len(pinned) == 10  # by name and without a seed: one wording a task, so that a group shares it
+    assert len({env.reset(options={"index": index})[1]["template"] for index in range(10)}) > 3
     envs = gym.make_vec("r1/GSM8K-v0", num_envs=4, group_size=4, split="sample", template="boxed/*")
     assert len(set(envs.reset(seed=0)[0])) == 1  # a group is asked in one wording
 
