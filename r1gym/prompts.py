@@ -103,6 +103,24 @@ PARAPHRASES: dict[str, tuple[str, ...]] = {
         "\\boxed{}.\n\n{question}",
         "Problem:\n{question}\n\nSolution: reason step by step and end with \\boxed{} around the final answer.",
     ),
+    "function": (
+        "{question}\n\nReason about it first. Close with one fenced ```python block that holds the whole function "
+        "and its imports.",
+        "Write the function below. Think before you write it; the last thing in your reply is one fenced ```python "
+        "block with the whole function and its imports.\n\n{question}",
+        "{question}\n\nWork out how to do it, then give the complete function, imports included, in a single fenced "
+        "```python block at the end.",
+        "Here is a function to write:\n\n{question}\n\nExplain your idea, and finish with one ```python block: the "
+        "imports and the whole function.",
+        "Task: {question}\n\nThink step by step. Your reply ends with the full function and what it imports, in one "
+        "fenced ```python block.",
+        "{question}\n\nPlan it first. After that, put the imports and the entire function into one fenced ```python "
+        "block, and write nothing behind it.",
+        "Please implement this:\n\n{question}\n\nReason as long as you need, then answer with one fenced ```python "
+        "block that has the whole function and its imports.",
+        "Problem:\n{question}\n\nSolution: your reasoning, and at the end one fenced ```python block with the "
+        "imports and the complete function.",
+    ),
     "gsm8k": (
         '{question}\n\nThink step by step. Put the final number on a last line of its own, after "#### ".',
         'Solve the problem below step by step, and finish with a line "#### " followed by the number.\n\n{question}',
@@ -123,6 +141,31 @@ PARAPHRASES: dict[str, tuple[str, ...]] = {
         "Here is a question:\n\n{question}",
         "Q: {question}\nA:",
         "Answer the question below.\n\n{question}",
+    ),
+    "program": (
+        "{question}\n\nSolve this with a whole program in Python 3, C++17 or C17 that reads standard input and "
+        "writes standard output. Reason first; close with the program in one fenced block tagged ```python, ```cpp "
+        "or ```c.",
+        "Write a program for the problem below, in Python 3, C++17 or C17. It reads from standard input and writes "
+        "to standard output. Think first, then end with the whole program in one fenced block that names its "
+        "language (```python, ```cpp or ```c).\n\n{question}",
+        "{question}\n\nThink about the problem, then give a complete program in Python 3, C++17 or C17: input from "
+        "stdin, output to stdout. The program ends your reply, in a single fenced block marked ```python, ```cpp or "
+        "```c.",
+        "Here is a programming problem:\n\n{question}\n\nWork out a solution and finish with a whole program in "
+        "Python 3, C++17 or C17, which reads stdin and writes stdout, in one fenced block beginning with ```python, "
+        "```cpp or ```c.",
+        "Problem: {question}\n\nReason step by step. End with one fenced block (```python, ```cpp or ```c) that "
+        "holds the complete program, in Python 3, C++17 or C17; it reads standard input and prints to standard "
+        "output.",
+        "{question}\n\nPlan your algorithm first. After that, put the entire program, in Python 3, C++17 or C17, "
+        "into one fenced block with its language's tag, ```python, ```cpp or ```c, and write nothing behind it. It "
+        "reads stdin and writes stdout.",
+        "Please solve this with a program that reads from standard input and writes to standard output, in Python "
+        "3, C++17 or C17.\n\n{question}\n\nExplain your idea, then answer with the whole program in one fenced "
+        "block tagged ```python, ```cpp or ```c.",
+        "Problem:\n{question}\n\nSolution: your reasoning, and at the end one fenced block, ```python, ```cpp or "
+        "```c, with the complete program in Python 3, C++17 or C17 from standard input to standard output.",
     ),
     "r1-zero": (
         "Below, a User talks with an Assistant. The User asks a question and the Assistant solves it: it first "
@@ -222,6 +265,8 @@ def _declared(text: str) -> tuple[str, str]:
     """Extraction and form of the answer that a prompt asks for, known by its mark."""
     if "<answer>" in text:
         return "strict:answer", "think-answer" if "<think>" in text else "strict:answer"
+    if "```" in text:
+        return "strict:code", "strict:code"
     if "\\boxed" in text:
         return "strict:boxed", "strict:boxed"
     return ("strict:####", "strict:####") if "####" in text else ("lenient", "think-answer")

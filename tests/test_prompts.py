@@ -8,18 +8,21 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from r1gym.envs.forms import form_grader
 from r1gym.errors import ConfigError, UnknownNameError
 from r1gym.prompts import PARAPHRASES, TEMPLATES, Template, template_named, wordings
 from r1gym.types import Outcome
 from r1gym.verifiers import verify
 from r1gym.verifiers.extract import MODES
 
+THOUGHT = "<think>14/2</think>\n<answer>7</answer>"
 QUESTION = "Let $f(x) = \\frac{x}{2}$ and {question} {braces}. Find $f(14)$."
 FORMS = {
     "lenient": "so \\boxed{7}",
     "strict:boxed": "so \\boxed{7}",
     "strict:answer": "<think>14/2</think>\n<answer>7</answer>",
     "strict:####": "14/2 = 7\n#### 7",
+    "strict:code": "14/2 = 7\n```python\nprint(7)\n```",
 }
 
 
@@ -33,11 +36,19 @@ def test_the_question_arrives_unchanged(template: Template) -> None:
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=lambda template: template.name)
 def test_the_declared_form_is_read_by_its_own_mode(template: Template) -> None:
+    assert form_grader(template.form).grade(FORMS.get(template.form, THOUGHT)).score == 1.0
+    if template.extraction == "strict:code":
+        return  # the domain "code" reads it, and would run it
     assert template.extraction in MODES
     verdict = verify(FORMS[template.extraction], "7", extraction=template.extraction)
     assert verdict.outcome is Outcome.CORRECT
     for mode, completion in FORMS.items():
-        if template.extraction.startswith("strict") and mode != "lenient" and mode != template.extraction:
+        if (
+            template.extraction.startswith("strict")
+            and mode != "strict:code"
+            and mode != "lenient"
+            and mode != template.extraction
+        ):
             assert verify(completion, "7", extraction=template.extraction).outcome is Outcome.NO_ANSWER
 
 

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 TextWrapper = gym.Wrapper[str, str, str, str]
-FORMS = ("think-answer", *(mode for mode in MODES if mode != "lenient"))
+FORMS = ("think-answer", "strict:code", *(mode for mode in MODES if mode != "lenient"))
 
 
 class RewardWeights(TextWrapper, RecordConstructorArgs):
@@ -103,8 +103,8 @@ class FormatReward(TextWrapper, RecordConstructorArgs):
 
         Args:
             env: Any environment whose action is text.
-            form: "think-answer", "strict:boxed", "strict:answer" or "strict:####"; None for the form that the
-                environment's template declares, "think-answer" where it has none.
+            form: "think-answer", "strict:boxed", "strict:answer", "strict:####" or "strict:code"; None for the form
+                that the environment's template declares, "think-answer" where it has none.
             weight: What the form is worth.
 
         Raises:
