@@ -33,7 +33,7 @@ _RUN_ON = late(
     rf"|(?:[A-Za-z]|\\pi)(?![A-Za-z]){_MATHS}{{0,80}}?)"
     r"\s{0,4}(?=\$|\\\]|\\\)|[.,;](?:\s|\Z)|\n|\Z)"
 )
-_SPACE = late(r"\s*")
+_SPACE = late(r"(?:\s|~|\\[ ,;:!])*")
 _STOP = late(r"[.!?。](?=[\s*$)\]\"']|\Z)|\n")
 _LEAD_WORDS = (
     "so hence thus therefore finally final ie i.e that this which it is are we i get gets got have find obtain choose"
@@ -62,6 +62,7 @@ _RELATION = late(r"[<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt|in)(?![A-Za-z])")
 _LABEL = late(r"\s*([A-Za-z](?:_\{?\w{1,3}\}?)?'?|[A-Za-z]\([A-Za-z]\))\s*\Z")
 _LETTERS = late(r"\\[A-Za-z]+|\{[A-Za-z ]{2,}\}|([A-Za-z])")
 _SUBSTANCE = late(r"[\dA-Za-z]")
+_NUMBER = late(r"\d|\\(?:pi|infty)(?![A-Za-z])")
 _UNITS = ("\\text", "\\mathrm", "^", "_")
 """What follows a form and belongs to it: a unit, a degree sign."""
 
@@ -131,7 +132,8 @@ def _stated(tail: str, start: int, content: str) -> list[str]:
     value = _WORDS.get(value.lower(), value)
     if not _VALUE.match(value) or not _SUBSTANCE.search(value) or value.startswith(_UNITS):
         return []
-    return _competing(value, content)
+    # A number beside a choice or a word answers something else, and so does a letter beside a number.
+    return _competing(value, content) if bool(_NUMBER.search(value)) == bool(_NUMBER.search(content)) else []
 
 
 def _competing(value: str, content: str) -> list[str]:
