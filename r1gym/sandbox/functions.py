@@ -12,7 +12,7 @@ from r1gym.sandbox.checkers import get_checker
 from r1gym.sandbox.guest import values
 from r1gym.types import CallCase
 
-__all__ = ["EQUAL", "compare", "comparison", "make_request", "read_answer", "tolerance_of"]
+__all__ = ["EQUAL", "compare", "comparison", "make_request", "read_answer", "shown", "tolerance_of"]
 
 EQUAL = "equal"
 """Python's own ``==``, which the asserts of function problems use: 1 == True == 1.0, a list is no tuple."""
@@ -42,6 +42,14 @@ def read_answer(answer: bytes, nonce: str) -> Any:
     if said != nonce:
         raise ValueError("what came back is not the answer of this case")
     return value
+
+
+def shown(value: Any) -> str:
+    """The start of a value's text; an integer has none beyond the interpreter's limit of digits."""
+    try:
+        return f"{value!r:.200}"
+    except ValueError:
+        return "a value with an integer too long to show"
 
 
 def tolerance_of(checker: str) -> float:

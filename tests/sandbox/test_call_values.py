@@ -94,7 +94,7 @@ def test_a_request_holds_no_expected_value() -> None:
         b"",
         b"[",
         b"[]",
-        b'["n", 1]',
+        b'["n", [1]]',
         b'["n", {"int": "0x1"}]["n", {"int": "0x1"}]',
         b'["other", {"int": "0x1"}]',
         b'["n", {"set": [{"list": []}]}]',
