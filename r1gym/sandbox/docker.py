@@ -25,6 +25,7 @@ _CAPABILITIES = ["DAC_OVERRIDE", "KILL", "SETGID", "SETUID"]
 _PIDS = 256
 _TMPFS = {
     "/w": "size=64m,nr_inodes=4096,nosuid,nodev,exec,mode=1777",
+    "/dev/shm": "size=16m,nr_inodes=1024,nosuid,nodev,noexec,mode=1777",
     "/tmp": "size=16m,nr_inodes=1024,nosuid,nodev,noexec,mode=1777",
 }
 

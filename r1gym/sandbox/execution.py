@@ -19,6 +19,7 @@ Kind = Literal["python", "exec", "call", "check"]
 _GRACE_SECONDS = 20.0
 _BATCH_TESTS, _BATCH_BYTES = 16, 32 << 20
 _PARALLEL_FROM = 4
+_ROOM_MB, _STEP_MB = 16, 64  # of input or output in transit, what a slot's own overhead holds; and steps beyond it
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,9 @@ class Execution:
                 helpers[-1].start()
         try:
             self._work(wait=True)
+        except BaseException:
+            self._abandon()
+            raise
         finally:
             for helper in helpers:
                 helper.join()
@@ -124,6 +128,13 @@ class Execution:
             self._work(wait=False)
         except BaseException as error:  # handed over to the caller's thread by run()
             self._error = error
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Start no further test: an error or an interrupt goes up, and whoever waits for the others need not."""
+        with self._lock:
+            self._todo.clear()
+            self._cut = -1
 
     def _batch(self) -> list[int]:
         """The next tests to run on one slot, in order."""
@@ -138,10 +149,16 @@ class Execution:
                     size += len(self.inputs[index])
         return batch
 
+    def _memory_mb(self, batch: list[int]) -> int:
+        """What a slot needs for ``batch``: the submission's limit, and room for large inputs and outputs in transit."""
+        incoming = sum(len(self.inputs[index]) for index in batch) >> 20
+        extra = 3 * (max(0, incoming - _ROOM_MB) + max(0, self.request.limits.output_mb - _ROOM_MB))
+        return self.request.limits.memory_mb + -(-extra // _STEP_MB) * _STEP_MB
+
     def _work(self, wait: bool) -> None:
         while batch := self._batch():
             try:
-                slot = self.pool.acquire(self.request.limits.memory_mb, wait)
+                slot = self.pool.acquire(self._memory_mb(batch), wait)
             except SandboxError as error:
                 if self.pool.started == 0:
                     raise
@@ -168,6 +185,7 @@ class Execution:
     def _drive(self, slot: Slot, batch: list[int]) -> None:
         """Run ``batch`` on ``slot``; takes out of ``batch`` what is done."""
         blobs = [self.request.program, *self.request.files.values(), *(self.inputs[index] for index in batch)]
+        slot.expect(self.request.limits.output_mb)
         slot.send(self.request.head(), blobs)
         stopping = False
         while True:
@@ -201,10 +219,21 @@ class Execution:
         self._deaths[first] += 1
         again = self._deaths[first] < 2
         with self._lock:
+            if self._cut < 0:
+                return
             self._todo.extendleft(reversed(batch if again else batch[1:]))
-        if not again and not self.on_result(first, self._blame(why, of_memory)):
-            with self._lock:
-                self._cut = min(self._cut, first)
+            if not again and of_memory is None:  # the others would wait for an engine in vain, one by one
+                lost = [first, *self._todo]
+                self._todo.clear()
+            else:
+                lost = [first]
+        if again:
+            return
+        raw = self._blame(why, of_memory)
+        for index in lost:
+            if not self.on_result(index, raw):
+                with self._lock:
+                    self._cut = min(self._cut, index)
 
     def _blame(self, why: str, of_memory: bool | None) -> Raw:
         """Whether a fresh slot runs an honest program: if so it was the submission that ended two, else it is ours.

@@ -98,6 +98,7 @@ def _build_root(config: dict[str, Any]) -> None:
     for index, name in enumerate(("stdin", "stdout", "stderr")):
         os.symlink(f"/proc/self/fd/{index}", f"{root}/dev/{name}")
     os.symlink("/proc/self/fd", f"{root}/dev/fd")
+    _mount("shm", _folder(root, "/dev/shm"), "tmpfs", _NOSUID | _NODEV | _NOEXEC, "size=16m,nr_inodes=1024,mode=1777")
     _mount("proc", _folder(root, "/proc"), "proc", _NOSUID | _NODEV | _NOEXEC)
     for name, path in config["cgroups"].items():
         _bind(path, _folder(root, "/sys/fs/cgroup" if name == "unified" else f"/sys/fs/cgroup/{name}"))
@@ -111,9 +112,11 @@ def _build_root(config: dict[str, Any]) -> None:
     _mount("none", "/", None, _BIND | _REMOUNT | _RDONLY | _NOSUID | _NODEV)
 
 
-def _drop_capabilities(ranged: bool) -> None:
+def _drop_capabilities(ranged: bool, counted: bool) -> None:
     # SETFCAP: without it a namespace within this one may not map our only id (Linux 5.12)
     keep = _KEPT_CAPABILITIES if ranged else {*_KEPT_CAPABILITIES, 31}
+    if not counted:
+        keep = {*keep, 19}  # SYS_PTRACE: the watchdog reads which pages processes share, where no cgroup counts them
     for capability in range(64):
         if capability not in keep and _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
             break  # past the last one that this kernel has
@@ -129,7 +132,7 @@ def _worker(config: dict[str, Any]) -> NoReturn:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _build_root(config)
     _check(_LIBC.sethostname(b"sandbox", 7), "sethostname")
-    _drop_capabilities(config["first_uid"] is not None)
+    _drop_capabilities(config["first_uid"] is not None, bool({"memory", "unified"} & config["cgroups"].keys()))
     os.closerange(3, 1024)
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
     os.execve(config["python"], [config["python"], "-I", "-S", "-c", config["bootstrap"], "worker"], environment)

@@ -15,6 +15,7 @@ from r1gym.sandbox.protocol import Link
 __all__ = ["Slot", "SlotDied"]
 
 _FRAME_LIMIT = 256 << 20
+_FRAME_ROOM = 128 << 20  # of a frame beyond its output: stderr, a function's answer, a compiled program
 _START_SECONDS = 20.0
 
 
@@ -46,6 +47,10 @@ class Slot:
         if memory_mb != self.memory_mb:
             self.link.resize(memory_mb)
             self.memory_mb = memory_mb
+
+    def expect(self, output_mb: int) -> None:
+        """Take frames with that much output."""
+        self._buffer.limit = max(_FRAME_LIMIT, (output_mb << 20) + _FRAME_ROOM)
 
     def send(self, head: dict[str, Any], blobs: Sequence[bytes] = (), timeout: float = 30.0) -> None:
         """Send one frame. Raises SlotDied where the worker is gone or does not take it within ``timeout`` seconds."""

@@ -55,7 +55,10 @@ def _become(message: dict[str, Any], fds: list[int], status_fd: int) -> None:
         file.write("1000")
     limits: dict[str, int] = message["limits"]
     for name, value in limits.items():
-        resource.setrlimit(getattr(resource, name), (value, value))
+        kind = getattr(resource, name)
+        hard = resource.getrlimit(kind)[1]  # what the machine allows; only a privileged process could raise it
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
     if message["nested"]:
         nesting.drop_capabilities()
     else:
@@ -115,6 +118,7 @@ def _serve_one(channel: socket.socket, message: dict[str, Any], fds: list[int]) 
         "cpu": usage.ru_utime + usage.ru_stime,
         "wall": time.monotonic() - started,
         "peak_kb": usage.ru_maxrss,
+        "floor_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "report": report.decode(errors="replace"),
     }
     channel.send(json.dumps(done).encode())

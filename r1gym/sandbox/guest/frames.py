@@ -7,16 +7,21 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Frame", "FrameBuffer", "encode"]
+__all__ = ["Frame", "FrameBuffer", "encode", "parts"]
 
 Frame = tuple[dict[str, Any], list[bytes]]
 _SIZE = struct.Struct(">I")
 
 
-def encode(head: dict[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
-    """One frame: four bytes of head length, the JSON head with its blobs' lengths, the blobs."""
+def parts(head: dict[str, Any], blobs: Sequence[bytes | bytearray] = ()) -> list[bytes | bytearray]:
+    """One frame in pieces: four bytes of head length and the JSON head with its blobs' lengths; then each blob."""
     text = json.dumps({**head, "blobs": [len(blob) for blob in blobs]}).encode()
-    return b"".join((_SIZE.pack(len(text)), text, *blobs))
+    return [_SIZE.pack(len(text)) + text, *blobs]
+
+
+def encode(head: dict[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
+    """One frame as one string of bytes."""
+    return b"".join(parts(head, blobs))
 
 
 class FrameBuffer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 __all__ = ["Meter", "others"]
@@ -77,6 +78,20 @@ class Meter:
             microseconds = _field(os.pread(self._cpu_v2, 4096, 0), b"usage_usec")
             return None if microseconds is None else microseconds / 1e6
         return None
+
+    @staticmethod
+    def proportional(pids: list[int], resident: int) -> int:
+        """Bytes of ``pids`` where a page that several share counts once; ``resident`` where that may not be read."""
+        total = 0
+        for pid in pids:
+            try:
+                found = re.search(rb"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_bytes(), re.MULTILINE)
+                total += int(found[1]) * 1024 if found else 0
+            except (ProcessLookupError, FileNotFoundError):
+                continue
+            except OSError:
+                return resident
+        return total
 
     @staticmethod
     def walk(pids: list[int], server: int) -> tuple[float, int]:

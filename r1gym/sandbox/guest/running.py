@@ -22,13 +22,14 @@ __all__ = ["Box", "Run"]
 _TICK = 0.02
 _MEMORY_SLACK = 16 << 20  # what a count of the whole slot may be off by; a single process is counted exactly
 _STDERR_KEPT = 1 << 16
-_ANSWER_LIMIT = 1 << 24
+_FLOOR_SLACK = 2 << 20
+_ANSWER_LIMIT = 1 << 25
 
 
 class Box:
-    """The places that a submission may write to: /w/box and /tmp, emptied after every test."""
+    """The places that a submission may write to, emptied after every test."""
 
-    places = (Path("/w/box"), Path("/tmp"))
+    places = (Path("/w/box"), Path("/tmp"), Path("/dev/shm"))
     trash = Path("/w/trash")
 
     def prepare(self) -> None:
@@ -73,6 +74,7 @@ class _Capped:
     def __init__(self, keep: int) -> None:
         self.reader, self.writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.reader, False)
+        os.fchmod(self.writer, 0o666)  # open("/dev/stdout") asks the inode, which is ours
         self.keep = keep
         self.data = bytearray()
         self.total = 0
@@ -130,6 +132,7 @@ class Run:
         self.done: dict[str, Any] | None = None
         self.pid = 0
         self.peak = 0
+        self.executed = kind == "exec"
         self._start(kind, program, argv, environment, test)
 
     @property
@@ -152,13 +155,17 @@ class Run:
         message["nice"] = 5 if self.meter.counts_cpu else 0
         message["limits"] = self._rlimits()
         self.base_kills = self.meter.oom_kills() or 0
-        self.base_cpu = self.meter.cpu()
+        self.base_usage = self.meter.usage()  # with the inputs in it, which are not the program's
+        self._start_cpu()
         channel: socket.socket = self.worker.channel
         socket.send_fds(channel, [json.dumps(message).encode()], own)
         for fd in own:
             os.close(fd)
         self.started = time.monotonic()
         self._hear()
+
+    def _start_cpu(self) -> None:
+        self.base_cpu, self.own_cpu = self.meter.cpu(), time.process_time()
 
     def _rlimits(self) -> dict[str, int]:
         memory = int(self.limits["memory_bytes"])
@@ -172,13 +179,15 @@ class Run:
             "RLIMIT_MSGQUEUE": 0,
         }
         if not self.meter.counts_memory:
-            values["RLIMIT_DATA"] = memory + (1 << 30)  # bounds what the watch can miss between two looks
+            # Bounds what the watch can miss between two looks; the C library reserves a whole stack for each thread.
+            values["RLIMIT_DATA"] = memory + (1 << 30) + values["RLIMIT_NPROC"] * values["RLIMIT_STACK"]
         return values
 
     def _hear(self) -> None:
         data = self.worker.channel.recv(1 << 16)
         if not data:  # the fork server is gone: whoever ended it, this run has no trustworthy end
-            self.done = {"status": -1, "cpu": 0.0, "wall": 0.0, "peak_kb": 0, "report": "setup: fork server is gone"}
+            self.done = {"status": -1, "cpu": 0.0, "wall": 0.0, "peak_kb": 0, "floor_kb": 0}
+            self.done["report"] = "setup: fork server is gone"
             return
         message = json.loads(data)
         if "pid" in message:
@@ -196,15 +205,18 @@ class Run:
         now = self.meter.cpu()
         if now is None or self.base_cpu is None:
             return self.meter.walk(self._pids(), self.worker.server.pid)[0]
-        return now - self.base_cpu
+        return now - self.base_cpu - (time.process_time() - self.own_cpu)  # the worker's share is in the count
 
     def _pids(self) -> list[int]:
         return others({1, self.worker.server.pid})
 
+    def _flooded(self) -> bool:
+        return self.stdout.total > self.stdout.keep or self.stderr.total > self.stdout.keep + _STDERR_KEPT
+
     def _watch(self) -> float:
         """Compare with the limits; seconds until the next look."""
         wall = time.monotonic() - self.started
-        if self.stdout.total > self.stdout.keep or self.stderr.total > self.stdout.keep + _STDERR_KEPT:
+        if self._flooded():
             self._kill("output")
         if wall > self.limits["wall_seconds"]:
             self._kill("wall")
@@ -212,9 +224,12 @@ class Run:
         if used > self.limits["cpu_seconds"]:
             self._kill("cpu")
         if self.meter.counts_memory:  # our own copy of the output is in the same cgroup
-            usage = self.meter.usage() - self.worker.base_usage - 2 * len(self.stdout.data)
+            captured = sum(len(pipe.data) for pipe in (self.stdout, self.stderr, self.answered) if pipe)
+            usage = self.meter.usage() - self.base_usage - 2 * captured
         else:
             usage = self.meter.walk(self._pids(), self.worker.server.pid)[1]
+            if usage > self.limits["memory_bytes"]:
+                usage = self.meter.proportional(self._pids(), usage)
         self.peak = max(self.peak, usage)
         if usage > self.limits["memory_bytes"] + (_MEMORY_SLACK if self.meter.counts_memory else 0):
             self._kill("memory")
@@ -250,10 +265,13 @@ class Run:
                 pipe.close()
         if self.requests >= 0:
             os.close(self.requests)
-        if not self.cause and (self.stdout.total > self.stdout.keep):
+        if not self.cause and self._flooded():
             self.cause = "output"
         kills = (self.meter.oom_kills() or 0) - self.base_kills
-        peak = max(self.peak, self.done["peak_kb"] * 1024)
+        resident = self.done["peak_kb"] * 1024
+        peak = max(self.peak, resident)
+        if self.executed and resident <= self.done["floor_kb"] * 1024 + _FLOOR_SLACK:
+            resident = 0  # an exec keeps the high-water mark of the interpreter before it: nothing is known
         return {
             "status": self.done["status"],
             "report": self.done["report"],
@@ -262,13 +280,14 @@ class Run:
             "cpu": self.done["cpu"],
             "wall": self.done["wall"],
             "peak_bytes": peak,
-            "rss_bytes": self.done["peak_kb"] * 1024,
+            "rss_bytes": resident,
         }
 
     def one_cell(self, head: dict[str, Any], source: bytes) -> dict[str, Any]:
         """Send one cell to the session and wait for its answer or its end."""
         assert self.answered is not None
-        self.limits, self.started, self.base_cpu = head["limits"], time.monotonic(), self.meter.cpu()
+        self.limits, self.started = head["limits"], time.monotonic()
+        self._start_cpu()
         for pipe in (self.stdout, self.stderr, self.answered):
             pipe.data.clear()
             pipe.total = 0

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from r1gym.sandbox.guest.frames import FrameBuffer, encode
+from r1gym.sandbox.guest.frames import FrameBuffer, parts
 from r1gym.sandbox.guest.meter import Meter, others
 from r1gym.sandbox.guest.running import Box, Run
 
@@ -25,6 +25,7 @@ __all__ = ["Worker", "main"]
 
 _FIRST_UID, _LAST_UID = 20_000, 60_000
 _PROGRAM = Path("/w/program")
+_JOINED = 1 << 20
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/w/box",
@@ -55,7 +56,6 @@ class Worker:
         self.server: subprocess.Popen[bytes] | None = None
         self.channel: socket.socket | None = None
         self.session: Run | None = None
-        self.base_usage = 0
         self.nested = _single_uid()
 
     def start_server(self) -> None:
@@ -98,11 +98,13 @@ class Worker:
         self.uid += 1
         return self.uid
 
-    def reply(self, head: dict[str, Any], *blobs: bytes) -> None:
-        """Send one frame to the judge."""
-        data = memoryview(encode(head, blobs))
-        while data:
-            data = data[os.write(1, data) :]
+    def reply(self, head: dict[str, Any], *blobs: bytes | bytearray) -> None:
+        """Send one frame to the judge, without a second copy of a large output."""
+        pieces = parts(head, blobs)
+        for piece in pieces if sum(map(len, blobs)) > _JOINED else [b"".join(pieces)]:
+            data = memoryview(piece)
+            while data:
+                data = data[os.write(1, data) :]
 
     def poll(self) -> None:
         """Read what the judge sent meanwhile. Raises HungUp where it closed its end."""
@@ -143,7 +145,7 @@ class Worker:
         outcome = run.to_the_end()
         artifact = _collect(Path("/w/box") / head["collect"]) if head.get("collect") else b""
         outcome["quick"] = self.sweep()
-        self.reply({"test": number, **outcome}, bytes(run.stdout.data), bytes(run.stderr.data), run.answer, artifact)
+        self.reply({"test": number, **outcome}, run.stdout.data, run.stderr.data, run.answer, artifact)
 
     def cell(self, head: dict[str, Any], blobs: list[bytes]) -> None:
         """Run one cell of the session, starting it with the first; a session ends with its process."""
@@ -158,7 +160,6 @@ class Worker:
 
     def loop(self) -> None:
         """Serve until the judge hangs up."""
-        self.base_usage = self.meter.usage()
         while True:
             frame = self.buffer.next()
             if frame is None:
