@@ -41,6 +41,7 @@ class Sandbox:
                 "allow_unsafe=True runs it all the same"
             )
         size = slots or len(os.sched_getaffinity(0))
+        self._owner = os.getpid()
         self.backend = backend
         self.pool = Pool(backend, size, recycle_after)
         self.checking = Pool(backend, max(1, size // 2), recycle_after)
@@ -53,6 +54,8 @@ class Sandbox:
 
     def close(self) -> None:
         """End every slot. More than once is fine."""
+        if self._owner != os.getpid():  # of a forked child: the slots are its parent's
+            return
         for pool in (self.pool, self.checking):
             pool.close()
         self.backend.close()
@@ -119,9 +122,19 @@ def open_sandbox(
     raise SandboxUnavailableError("no sandbox can run here. " + " | ".join(reasons))
 
 
+def _renew_lock() -> None:
+    """In a forked child: another thread of the parent may have held it."""
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
 def resolve(sandbox: str | Sandbox) -> Sandbox:
     """The sandbox itself, or this process's shared one of that name, opened when first asked for."""
     if isinstance(sandbox, Sandbox):
+        sandbox.pool.check_owner()
         return sandbox
     key = (os.getpid(), sandbox)  # a fork must not share its parent's slots
     with _LOCK:

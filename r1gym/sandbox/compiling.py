@@ -74,11 +74,23 @@ class CompileCache:
 
 
 def _compile(pool: Pool, language: Language, source: bytes) -> tuple[Program, bool]:
-    """The program, and whether the result is worth keeping (a time-out may be another's fault)."""
+    """The program, and whether the result is worth keeping (a time-out may be another's fault).
+
+    Where a source has errors by the first standard, the second is tried; the words are those of the first.
+    """
+    program, keep, errors = _attempt(pool, language, source, language.compile_argv)
+    if errors and language.second_argv:
+        again = _attempt(pool, language, source, language.second_argv)
+        if again[0].content:
+            program, keep, _ = again
+    return program, keep
+
+
+def _attempt(pool: Pool, language: Language, source: bytes, argv: tuple[str, ...]) -> tuple[Program, bool, bool]:
+    """The program, whether to keep it, and whether the compiler ended by itself and found errors."""
     request = Request(
-        kind="exec", program=source, name=language.filename, limits=COMPILE_LIMITS,
-        argv=language.compile_argv, collect="a.out",
-    )  # fmt: skip
+        kind="exec", program=source, name=language.filename, limits=COMPILE_LIMITS, argv=argv, collect="a.out"
+    )
     raw = run_once(pool, request)
     if raw.fault:
         raise CompilerFault(raw.fault)
@@ -91,7 +103,8 @@ def _compile(pool: Pool, language: Language, source: bytes) -> tuple[Program, bo
         said = f"the compiler made no executable\n{said}"
     ok = raw.status == 0 and not raw.cause and bool(raw.artifact)
     result = CompileResult(ok, raw.wall, False, said if not ok else said[:500])
-    return Program(raw.artifact if ok else b"", result), raw.cause not in ("cpu", "wall")
+    errors = raw.status != 0 and not raw.cause and not raw.oom_kills
+    return Program(raw.artifact if ok else b"", result), raw.cause not in ("cpu", "wall"), errors
 
 
 def build(pool: Pool, cache: CompileCache, language: Language, source: str) -> Program:
@@ -101,7 +114,7 @@ def build(pool: Pool, cache: CompileCache, language: Language, source: str) -> P
         return Program(text, None)
     if pool.backend.name == "local":
         prepare_local()
-    parts = (language.name, " ".join(language.compile_argv), pool.backend.toolchain())
+    parts = (language.name, " ".join((*language.compile_argv, *language.second_argv)), pool.backend.toolchain())
     key = hashlib.sha256("\0".join(parts).encode() + b"\0" + text).hexdigest()
     with cache.once(key):
         found = cache.get(key)

@@ -13,12 +13,13 @@ from r1gym.types import CheckerProgram, Limits
 if TYPE_CHECKING:
     from r1gym.sandbox.chooser import Sandbox
 
-__all__ = ["check_with_program"]
+__all__ = ["CONVENTIONS", "check_with_program"]
 
 _LIMITS = Limits(cpu_seconds=10.0, wall_seconds=20.0, memory_mb=512, output_mb=1, processes=16)
 _FOLDER = "/w/program"
 # testlib's order is input, output, answer; open-r1's Python checkers take input, answer, output
 _ORDERS = {"testlib": ("input.txt", "output.txt", "answer.txt"), "open-r1": ("input.txt", "answer.txt", "output.txt")}
+CONVENTIONS = tuple(_ORDERS)
 _TESTLIB_WRONG = {1: "wrong answer", 2: "presentation error", 4: "dirt at the end", 8: "unexpected end of the output"}
 
 

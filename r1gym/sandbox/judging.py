@@ -8,16 +8,16 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Literal
 
 from r1gym.errors import ConfigError, unknown_name
+from r1gym.sandbox import bounds
 from r1gym.sandbox.checkers import AnswerError, get_checker
 from r1gym.sandbox.chooser import Sandbox, resolve
 from r1gym.sandbox.compiling import CompilerFault, Program, build
-from r1gym.sandbox.custom import check_with_program
+from r1gym.sandbox.custom import CONVENTIONS, check_with_program
 from r1gym.sandbox.execution import Execution, Raw, Request, run_once
-from r1gym.sandbox.functions import comparison, make_request, read_answer
+from r1gym.sandbox.functions import comparison, make_request, read_answer, shown
 from r1gym.sandbox.records import CompileResult, Judgement, Ruling, TestResult, worst
 from r1gym.sandbox.toolchain import Language, get_language
 from r1gym.types import CallCase, CheckerProgram, Limits, StdioCase
@@ -34,7 +34,11 @@ Compare = Callable[[int, Raw], str]
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", errors="surrogatepass")
+    """UTF-8; what ``surrogateescape`` read becomes the bytes it was, any other lone surrogate its three."""
+    try:
+        return text.encode("utf-8", errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", errors="surrogatepass")
 
 
 def _shown(data: bytes) -> str:
@@ -90,6 +94,8 @@ def _stdio(sandbox: Sandbox, tests: Sequence[StdioCase], checker: str | CheckerP
     answers = [_bytes(test.expected) for test in tests]
     if isinstance(checker, CheckerProgram):
         get_language(checker.language)
+        if checker.convention not in CONVENTIONS:
+            raise unknown_name("convention", checker.convention, CONVENTIONS)
         return inputs, lambda i, raw: check_with_program(sandbox, checker, (inputs[i], answers[i]), raw.stdout)
     check = get_checker(checker)
     return inputs, lambda i, raw: check(answers[i], raw.stdout)
@@ -103,7 +109,7 @@ def _calls(tests: Sequence[CallCase], checker: str | CheckerProgram) -> tuple[li
 
     def compare_with(index: int, raw: Raw) -> str:
         value = read_answer(raw.answer, nonces[index])
-        return "" if same(tests[index].expected, value) else f"returned {value!r:.200}"
+        return "" if same(tests[index].expected, value) else f"returned {shown(value)}"
 
     return [make_request(test, nonce) for test, nonce in zip(tests, nonces, strict=True)], compare_with
 
@@ -184,11 +190,7 @@ def judge(
         raise unknown_name("isolation", isolation, _ISOLATIONS)
     row = get_language(language)
     factor = row.time_factor if time_factor == "language" else float(time_factor)
-    applied = replace(
-        limits,
-        cpu_seconds=limits.cpu_seconds * factor,
-        wall_seconds=max(limits.wall_seconds, limits.cpu_seconds) * factor,
-    )
+    applied = bounds.apply(limits, factor)
     place = resolve(sandbox)
     inputs, compare_with, calls = _prepare(place, row, tests, checker)
     stamp = functools.partial(
@@ -207,7 +209,7 @@ def judge(
         if raw.report == "syntax":
             return stamp(verdict=Ruling.CE, tests=(), compile=CompileResult(False, raw.wall, False, _shown(raw.stderr)))
     results = _run(place, request, inputs, compare_with, stop_on_first_failure)
-    verdict = worst([result.verdict for result in results])
+    verdict = worst([result.verdict for result in results]) if tests else Ruling.IE  # nothing was shown to be right
     compiled = program.result
     if verdict is Ruling.CE:
         compiled, results = CompileResult(False, 0.0, False, results[-1].stderr), ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ class Pool:
         self._ending = 0
         """Slots that a thread is about to end; a closed pool waits for them."""
         self._closed = False
+        self._owner = os.getpid()
 
     def _take(self, memory_mb: int) -> Slot | None:
         """A free slot, of the same memory if there is one; None where one may be started. Call with the lock."""
@@ -82,11 +84,17 @@ class Pool:
                 self._ending -= 1
                 self._changed.notify()
 
+    def check_owner(self) -> None:
+        """Raise SandboxError in a process that was forked: two of them would mix their frames on one pipe."""
+        if self._owner != os.getpid():
+            raise SandboxError("a sandbox that was opened in another process cannot be used in this one: open one here")
+
     def acquire(self, memory_mb: int, wait: bool = True) -> Slot | None:
         """A slot with room for ``memory_mb``; None where all are busy and ``wait`` is False.
 
         Raises SandboxError where no slot can be started, or the pool was closed.
         """
+        self.check_owner()
         with self._changed:
             while not self._free and len(self._leased) + self._pending >= self.size and not self._closed:
                 if not wait:
@@ -99,9 +107,11 @@ class Pool:
             return self._start(memory_mb)
         try:
             slot.resize(memory_mb)
-        except SandboxError:
+        except BaseException as error:
             slot.doubtful = True
             self.release(slot)
+            if not isinstance(error, SandboxError):
+                raise
             with self._changed:
                 self._pending += 1
             return self._start(memory_mb)
@@ -141,7 +151,12 @@ class Pool:
         return bool(self._leased or self._pending or self._ending)
 
     def close(self, wait_seconds: float = 5.0) -> None:
-        """End every slot; those in use get ``wait_seconds`` to come back and are ended then."""
+        """End every slot; those in use get ``wait_seconds`` to come back and are ended then.
+
+        In a process that was forked from the one that opened it, nothing: the slots are its parent's.
+        """
+        if self._owner != os.getpid():
+            return
         with self._changed:
             self._closed = True
             self._changed.notify_all()

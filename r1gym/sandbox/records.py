@@ -103,6 +103,8 @@ class Judgement:
         """Why it is not accepted: the compiler's words or those of the first failing test."""
         if self.compile is not None and not self.compile.ok:
             return self.compile.message
+        if not self.total:
+            return "there are no tests: nothing was judged"
         return next((test.message for test in self.tests if test.verdict is not Ruling.AC), "")
 
 

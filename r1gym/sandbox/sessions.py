@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Literal
 
 from r1gym.errors import SandboxError
+from r1gym.sandbox import bounds
 from r1gym.sandbox.chooser import Sandbox, resolve
 from r1gym.sandbox.execution import Request
 from r1gym.sandbox.slots import Slot
@@ -46,7 +47,7 @@ class Session:
         limits: Limits = Limits(cpu_seconds=10.0, wall_seconds=20.0, output_mb=1),  # noqa: B008 (frozen)
         total_seconds: float = 120.0,
     ) -> None:
-        self.limits = limits
+        self.limits = limits = bounds.apply(limits)
         self.left_seconds = total_seconds
         self._why = ""
         link = resolve(sandbox).backend.start(limits.memory_mb)

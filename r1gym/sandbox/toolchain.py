@@ -31,6 +31,8 @@ class Language:
     run_argv: tuple[str, ...]
     time_factor: float
     """How much more time a language may take than C++ where ``time_factor="language"``."""
+    second_argv: tuple[str, ...] = ()
+    """How to compile where ``compile_argv`` finds errors: a later standard."""
     precompiled: bool = False
     """Whether its compiler looks for the precompiled header."""
 
@@ -46,15 +48,16 @@ LANGUAGES: dict[str, Language] = {
         Language(
             "cpp",
             "main.cpp",
-            ("/usr/bin/g++", *CXX_FLAGS, f"-I{HEADER_FOLDER}", "/w/program/main.cpp", "-o", "a.out"),
+            ("/usr/bin/g++", *CXX_FLAGS, "-w", f"-I{HEADER_FOLDER}", "/w/program/main.cpp", "-o", "a.out"),
             ("/w/program/a.out",),
             1.0,
+            ("/usr/bin/g++", *_FLAGS, "-std=gnu++20", "-w", "/w/program/main.cpp", "-o", "a.out"),
             True,
         ),
         Language(
             "c",
             "main.c",
-            ("/usr/bin/gcc", *_FLAGS, "-std=c17", "/w/program/main.c", "-o", "a.out", "-lm"),
+            ("/usr/bin/gcc", *_FLAGS, "-std=gnu17", "-w", "/w/program/main.c", "-o", "a.out", "-lm"),
             ("/w/program/a.out",),
             1.0,
         ),
