@@ -12,6 +12,7 @@ from r1gym.errors import unknown_name
 __all__ = ["VERBS", "main"]
 
 VERBS: dict[str, tuple[str, str]] = {
+    "audit": ("r1gym.envs.audit.command:main", "attack an environment: what it pays wrongly, what it refuses wrongly"),
     "sandbox": ("r1gym.sandbox.commands:main", "build the sandbox's image, examine the backends, attack them"),
     "verify": ("r1gym.verifiers.show:main", "judge one completion against a gold answer and say why"),
 }

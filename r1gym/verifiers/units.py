@@ -35,7 +35,8 @@ NOT_UNITS = frozenset(
         "because", "since", "if", "but", "than", "more", "less", "least", "most", "unless", "when", "except", "over",
         "under", "half", "halves", "third", "thirds", "fourth", "fourths", "fifth", "fifths", "tenth", "tenths",
         "hundredth", "hundredths", "thousandth", "thousandths", "squared", "cubed", "factorial", "negative", "minus",
-        "plus", "base", "mod", "modulo", "instead", "never", "only", "other", "where",
+        "plus", "base", "mod", "modulo", "instead", "never", "only", "other", "where", "none", "unknown",
+        "undefined", "nothing", "neither", "nan",
     ]
 )  # fmt: skip
 """Words that change or deny the number before them: whatever holds one is not read as a quantity."""
