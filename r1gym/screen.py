@@ -49,7 +49,7 @@ FIGURES = {
     "reward/mean": ("reward", "{:.3f}"),
     "eval/pass@1": ("held-out pass@1", "{:.3f}"),
     "length/mean": ("length", "{:.1f} tokens"),
-    "parity/mean": ("|sampler - trainer|", "{:.1e} nats"),
+    "parity/mean": ("parity", "{:.1e} nats"),
     "tokens/s": ("speed", "{:,.0f} tokens/s"),
 }
 """Figures shown, in this order: metric → (label, format)."""
