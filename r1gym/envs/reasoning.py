@@ -220,9 +220,10 @@ class ReasoningEnv(gym.Env[str, str]):
         tasks = loading.load(self.source, self.split, self.data)
         if self._own():
             self._accept(tasks)
+        gradable = drawn(tasks, self._refused, self.include_unverifiable)
         if self.source.arrange:
             tasks = self.source.arrange(tasks, self.option_seed)
-        return tasks, drawn(tasks, self._refused, self.include_unverifiable)
+        return tasks, gradable
 
     @property
     def _refused(self) -> frozenset[str]:

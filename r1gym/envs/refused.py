@@ -20,7 +20,9 @@ _told: set[tuple[str, str]] = set()
 
 def drawn(tasks: TaskSet, refused: frozenset[str], include_unverifiable: bool = False) -> Sequence[int]:
     """Indices of the tasks that sampling draws from; the log says once a set what is left out, and why."""
-    known = [index for index, task in enumerate(tasks) if task.id not in refused]
+    known: Sequence[int] = range(len(tasks))  # no list where nothing is left out: every environment holds one
+    if refused:
+        known = [index for index, task in enumerate(tasks) if task.id not in refused]
     if len(known) < len(tasks):
         logger.info("%s: %d refused references are not drawn", tasks, len(tasks) - len(known))
     out = tasks.unverifiable()

@@ -12,7 +12,7 @@ from r1gym.verifiers import closing_line
 from r1gym.verifiers.extract import Extraction, after_thought, extract
 from r1gym.verifiers.marks import MAX_ANSWER, find_marks
 from r1gym.verifiers.options import LETTERS, Options, Unread
-from r1gym.verifiers.retractions import taken_back
+from r1gym.verifiers.retractions import is_idle, taken_back
 
 __all__ = ["ChoiceGrader", "prepare"]
 
@@ -84,7 +84,7 @@ class ChoiceGrader:
             line = text[found.start :].partition("\n")[0].rstrip(" .*_")
             if self.options.whole_text(line):  # an option with a sentence's end in it
                 return Extraction((line,), found.start, found.start + len(line), "phrase")
-        if found.rule in ("boxed", "answer", "####"):
+        if found.rule in ("boxed", "answer", "####") and not is_idle(text, found.end):
             # Again without what follows: numbers there are no part of the answer here, letters are looked for above.
             return extract(text[: found.end], self.extraction)
         if found.rule == "phrase" and _DENIED.search(text, max(0, found.start - 100), found.start):
@@ -94,7 +94,9 @@ class ChoiceGrader:
         return found
 
     def _stated(self, text: str) -> list[str]:
-        """Letters stated as the answer after the thought, each once."""
+        """Letters stated as the answer after the thought, each once; none where there is no room for a spray."""
+        if sum(map(text.count, ("box", "nswer", "NSWER", "####"))) < SPRAY:
+            return []
         low = after_thought(text)[0]
         contents = [mark.content for mark in find_marks(text, low, self.extraction) if mark.status == "ok"]
         letters = [self.options.letter(content) for content in contents if len(content) <= MAX_ANSWER]
