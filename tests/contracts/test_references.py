@@ -37,7 +37,7 @@ LEFT_OUT = {
 }
 """Rows by which no program can be judged."""
 SHARE = 16
-"""Of a large set of programs every 16th is run here; benchmarks/sandbox_labels.py runs them all."""
+"""Of a large set of programs every 16th is run here; benchmarks/code_golds.py runs them all."""
 
 
 def completions(task: Task) -> Iterator[str]:

@@ -39,6 +39,7 @@ RIGHT_CALL = fenced("def double(xs):\n    return xs + xs")
         (fenced('#include <stdio.h>\nint main() { int n; scanf("%d", &n); printf("%d", n * n); }', "c"), SQUARE),
         (fenced("def main():\n    print(int(input()) ** 2)\n\nif __name__ == '__main__':\n    main()"), SQUARE),
         (RIGHT_CALL, DOUBLE),
+        (fenced("def double(xs): return xs + xs\n\nif __name__ == '__main__':\n    print(double(input()))"), DOUBLE),
         (fenced("from typing import List\nclass A: pass\ndef double(xs: List[int]):\n    return [*xs, *xs]"), DOUBLE),
     ],
 )

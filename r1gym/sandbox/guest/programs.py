@@ -36,12 +36,13 @@ def _fresh_streams() -> None:
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
 
 
-def _fresh_main() -> types.ModuleType:
-    for name in [name for name in sys.modules if name.split(".")[0] == "r1gym"]:
-        del sys.modules[name]
-    main = types.ModuleType("__main__")
+def _fresh_main(name: str) -> types.ModuleType:
+    """An empty module called ``name``: "__main__" for a program; one that is called is imported, as it were."""
+    for loaded in [each for each in sys.modules if each.split(".")[0] == "r1gym"]:
+        del sys.modules[loaded]
+    main = types.ModuleType(name)
     main.__dict__.update(__file__=_NAME, __builtins__=builtins)
-    sys.modules["__main__"] = main
+    sys.modules[name] = sys.modules["__main__"] = main
     sys.argv = [_NAME]
     sys.path.insert(0, os.getcwd())
     return main
@@ -176,7 +177,7 @@ def run(kind: str, program: bytes, status_fd: int) -> NoReturn:
     """Be the submission: ``kind`` is "python", "call", "check" (syntax only) or "session"; never returns."""
     _fresh_streams()
     code = _compile(program, status_fd)
-    main = _fresh_main()
+    main = _fresh_main("solution" if kind == "call" else "__main__")
     os.close(status_fd)
     if kind == "check":
         os._exit(0)
