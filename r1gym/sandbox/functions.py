@@ -37,7 +37,7 @@ def read_answer(answer: bytes, nonce: str) -> Any:
     try:
         said, packed = json.loads(answer)
         value = values.unpack(packed)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         raise ValueError("what came back is not one value") from error
     if said != nonce:
         raise ValueError("what came back is not the answer of this case")

@@ -73,7 +73,8 @@ def _test_result(raw: Raw, limits: Limits, compare_with: Compare, index: int) ->
             ended = (Ruling.WA, said) if said else (Ruling.AC, "")
         except AnswerError as error:
             ended = Ruling.IE, str(error)
-        except ValueError as error:  # a function that gave no readable answer
+        except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+            # No readable answer, or one that cannot be compared: the submission's doing, so never a fault of ours.
             ended = Ruling.RE, str(error)
     code = None if raw.fault else os.waitstatus_to_exitcode(raw.status)
     return TestResult(

@@ -147,3 +147,14 @@ def test_other_names_compare_by_type_within_a_tolerance() -> None:
     assert comparison("float:0.1")(1.0, 1.05) and not comparison("exact")(1.0, 1.0 + 1e-9)
     with pytest.raises(ConfigError, match="unknown checker 'equals'"):
         comparison("equals")
+
+
+@pytest.mark.parametrize("tag", ["set", "dict"])
+def test_keys_made_to_collide_do_not_hang_the_judge(tag: str) -> None:
+    """Integers are their own hash modulo 2^61 - 1: a million of one residue would take hours in a set."""
+    keys = [{"int": hex(number * (2**61 - 1))} for number in range(1, 100_000)]
+    answer = json.dumps(["n", {tag: keys if tag == "set" else [[key, None] for key in keys]}]).encode()
+    with pytest.raises(ValueError, match="not one value"):
+        read_answer(answer, "n")
+    honest = set(range(-5000, 5000)) | {float(number) / 8 for number in range(5000)}
+    assert unpack(pack(honest)) == honest

@@ -142,6 +142,37 @@ def test_cheating_a_function_problem_does_not_pay(completion: str, outcome: Outc
     assert verdict.outcome is outcome and verdict.score == 0.0, verdict
 
 
+FORGERY = """
+import json, os, sys
+def nested(depth):
+    return '{"list": [' * depth + ']}' * depth
+def double(xs):
+    frame = sys._getframe()
+    while 'request' not in frame.f_locals: frame = frame.f_back
+    left = ('["%s", ' % frame.f_locals['request']['nonce'] + PAYLOAD + ']').encode()
+    while left: left = left[os.write(frame.f_locals['answer'], left):]
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        """'{"float": "0x1p999999"}'""", "nested(150)", "nested(300)", "nested(20000)", "'[' * 100000",
+        """'{"int": "%s"}' % ('f' * 100000)""", """'{"dict": [[{"list": []}, 1]]}'""", """'{"float": "nan"}'""",
+        """json.dumps({'set': [{'int': hex(i * (2 ** 61 - 1))} for i in range(30000)]})""",
+        "'1, 2'", """'"\\\\ud800"'""",
+        """'{"list": [true, {"float": "1.0"}]}'""",
+    ],
+)  # fmt: skip
+def test_no_forged_answer_masks_a_submission_or_hangs_the_judge(payload: str, sandbox: Sandbox) -> None:
+    source = FORGERY.replace("PAYLOAD", payload)
+    gold = dataclasses.replace(DOUBLE, tests=(CallCase("double", ([1],), [1, 2]),))
+    for checker in ("equal", "float:1e-6"):
+        verdict = verify(fenced(source), dataclasses.replace(gold, checker=checker), "code", sandbox=sandbox)
+        assert verdict.outcome is Outcome.WRONG and verdict.score == 0.0, verdict.reason
+
+
 @pytest.mark.parametrize(
     "source",
     [
