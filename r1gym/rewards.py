@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from r1gym.errors import ConfigError, unknown_name
 from r1gym.types import Outcome, Reward, Verdict
@@ -61,6 +64,9 @@ def warn_if_outweighed(weights: Mapping[str, float]) -> None:
         )
 
 
+_UNGRADABLE = Outcome.UNGRADABLE  # looking a member up costs as much as the rest of combine()
+
+
 def check_weights(
     weights: object, terms: Iterable[str] = USUAL, default: Mapping[str, float] = DEFAULT_WEIGHTS
 ) -> dict[str, float]:
@@ -98,8 +104,26 @@ def combine(verdicts: Mapping[str, Verdict], weights: Mapping[str, float]) -> Re
         verdicts: One for each term; a term's raw value is its verdict's score.
         weights: By term name; a term without a weight is computed, shown, and not paid.
     """
-    terms = {name: float(verdict.score) for name, verdict in verdicts.items()}
+    terms = {}
+    total, broken = 0.0, False
     for name, verdict in verdicts.items():
-        if verdict.outcome is Outcome.UNGRADABLE and (name == "accuracy" or weights.get(name)):
-            return Reward(0.0, terms)
-    return Reward(sum((weights.get(name, 0.0) * value for name, value in terms.items()), 0.0), terms)
+        terms[name] = value = float(verdict.score)
+        weight = weights.get(name, 0.0)
+        total += weight * value
+        if verdict.outcome is _UNGRADABLE and (weight or name == "accuracy"):
+            broken = True
+    return Reward(0.0 if broken else total, terms)
+
+
+def combine_columns(
+    verdicts: Mapping[str, Sequence[Verdict]], weights: Mapping[str, float]
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """``combine`` for many completions at once, to the same bits: totals [N], and each term [N]."""
+    terms = {name: np.array([verdict.score for verdict in column], np.float64) for name, column in verdicts.items()}
+    totals = np.zeros(max((len(column) for column in verdicts.values()), default=0))
+    for name, values in terms.items():
+        totals += weights.get(name, 0.0) * values
+    for name, column in verdicts.items():
+        if name == "accuracy" or weights.get(name):
+            totals[[place for place, verdict in enumerate(column) if verdict.outcome is _UNGRADABLE]] = 0.0
+    return totals, terms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from r1gym.errors import ConfigError, UnknownNameError
-from r1gym.rewards import DEFAULT_WEIGHTS, TERMS, check_weights, combine
+from r1gym.rewards import DEFAULT_WEIGHTS, TERMS, check_weights, combine, combine_columns
 from r1gym.types import Verdict
 
 RIGHT = Verdict.correct("7", "equal: same value")
@@ -45,3 +45,20 @@ def test_weights_are_checked() -> None:
         with pytest.raises(ConfigError):
             check_weights(bad)
     assert set(DEFAULT_WEIGHTS) <= set(TERMS)
+
+
+def test_columns_are_combined_to_the_same_bits() -> None:
+    odd = Verdict.wrong("1", "rule: text", score=0.1)
+    broken = Verdict.ungradable("crash: text")
+    rows = [
+        {"accuracy": accuracy, "format": format, "language": language}
+        for accuracy in (RIGHT, WRONG, odd, broken)
+        for format in (RIGHT, odd, broken)
+        for language in (odd, broken)
+    ]
+    for weights in ({"accuracy": 0.7, "format": 0.1}, {"language": 0.3, "accuracy": -1.0}, {}, {"format": 1.0}):
+        totals, terms = combine_columns({name: [row[name] for row in rows] for name in rows[0]}, weights)
+        singly = [combine(row, weights) for row in rows]
+        assert totals.tolist() == [reward.total for reward in singly]
+        assert all(terms[name].tolist() == [reward.terms[name] for reward in singly] for name in terms)
+    assert combine_columns({"accuracy": []}, {"accuracy": 1.0})[0].shape == (0,)

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 from r1gym.types import Task, Verdict
 from r1gym.verifiers import Grader, prepare
-from r1gym.verifiers.extract import extract
+from r1gym.verifiers.extract import extract, quick
 from r1gym.verifiers.fences import TAGS, find_code
 
 __all__ = ["form_grader", "language_grader"]
+
+
+_FOUND = Verdict.correct("", "format: an answer in the declared form")
+_MISSING = Verdict.wrong("", "format: no answer in the declared form")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +23,10 @@ class StrictForm:
     mode: str
 
     def grade(self, completion: str) -> Verdict:
-        """CORRECT where an answer stands in the declared form."""
-        found = extract(completion, self.mode)
-        if found.parts:
-            return Verdict.correct(", ".join(found.parts), f"format: an answer in the form {self.mode!r}")
-        return Verdict.wrong("", f"format: {found.detail}")
+        """CORRECT where an answer stands in the declared form; which one is not said."""
+        if self.mode == "strict:boxed" and quick(completion) is not None:
+            return _FOUND
+        return _FOUND if extract(completion, self.mode).parts else _MISSING
 
 
 @dataclass(frozen=True, slots=True)

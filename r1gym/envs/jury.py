@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from r1gym.errors import SandboxError
-from r1gym.types import Reward, Task, Verdict
+from r1gym.types import Task, Verdict
 
 __all__ = ["Judged", "Jury", "main"]
 
-Judged = tuple[Verdict, Reward]
+Judged = tuple[Verdict, dict[str, Verdict]]
+"""The verdict of a completion, and the verdict behind each reward term."""
+
 Item = tuple[Task, str]
 """A task and one completion of it."""
 
@@ -144,8 +146,8 @@ class Jury:
                 except _Died:
                     self._replace(place)
             else:
-                reason = "grader_error: this completion ended its grading worker twice"
-                found.append((Verdict.wrong("", reason), Reward(0.0, dict.fromkeys(self.terms, 0.0))))
+                wrong = Verdict.wrong("", "grader_error: this completion ended its grading worker twice")
+                found.append((wrong, dict.fromkeys(self.terms, wrong)))
         return found
 
     def _replace(self, place: int) -> None:
@@ -172,7 +174,7 @@ def main(head: tuple[list[str], str, dict[str, Any]]) -> None:
             items: list[Item] = pickle.load(inward)
         except EOFError:
             return
-        _send(outward, [env.judge(completion, task) for task, completion in items])
+        _send(outward, [env.verdicts(completion, task) for task, completion in items])
 
 
 def _send(stream: IO[bytes], answer: object) -> None:

@@ -356,8 +356,13 @@ class ReasoningEnv(gym.Env[str, str]):
         Raises:
             ResetNeeded: No question has been asked.
         """
-        task = task or self.asked
-        grader = self._grader(task)
+        verdict, verdicts = self.verdicts(completion, task)
+        return verdict, reward_terms.combine(verdicts, self.weights)
+
+    def verdicts(self, completion: str, task: Task | None = None) -> tuple[Verdict, dict[str, Verdict]]:
+        """The verdict of one completion, with all its spans, and the verdict behind each reward term."""
+        task = task or self._task or self.asked
+        grader = self._graders.get(task.id) or self._grader(task)
         if isinstance(grader, str):
             verdict = Verdict.ungradable(f"reference_refused: {grader}")
         else:
@@ -366,7 +371,7 @@ class ReasoningEnv(gym.Env[str, str]):
         if "language" in self.terms:
             verdicts["language"] = language = _grade(language_grader(task), completion, task.id)
             verdict = dataclasses.replace(verdict, spans=verdict.spans + language.spans)
-        return verdict, reward_terms.combine(verdicts, self.weights)
+        return verdict, verdicts
 
     def render(self) -> str | None:
         """The episode so far as text in mode "ansi"; in mode "human" it has been printed already."""

@@ -11,10 +11,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from r1gym.envs.infos import step_info
+from r1gym.envs.infos import step_columns
 from r1gym.envs.jury import Judged, Jury
 from r1gym.envs.reasoning import ReasoningEnv
 from r1gym.errors import ActionError, ConfigError
+from r1gym.rewards import combine_columns
 from r1gym.tasks.taskset import TaskSet
 from r1gym.verifiers.domains import CONCURRENT, side_by_side
 
@@ -23,8 +24,10 @@ __all__ = ["GroupedVectorEnv", "columns", "row"]
 Array = NDArray[Any]
 Step = tuple[tuple[str, ...], Array, Array, Array, dict[str, Any]]
 
-PORTION = 32
-"""Most completions of one group that a worker is handed at once."""
+AT_ONCE = 128
+"""Completions that are judged before what was found is written down: few enough to stay in the processor's cache."""
+LEAST_PORTION = 8
+"""Fewest completions worth handing to a worker; long queues are cut into four portions a worker, to even them out."""
 
 
 class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
@@ -147,49 +150,47 @@ class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
         completions = list(completions)
         if len(places) != len(completions):
             raise ConfigError(f"expected {len(places)} completions, one for each index, got {len(completions)}")
-        named: set[int] = set()
+        waiting = self._waiting.tolist()  # a list is read faster than an array
         for order, (place, completion) in enumerate(zip(places, completions, strict=True)):
             if not 0 <= place < self.num_envs:
                 raise ConfigError(f"index {place} is out of range: there are environments 0 to {self.num_envs - 1}")
             if not isinstance(completion, str):
                 raise ActionError(f"completion {order} must be str, got {type(completion).__name__}")
-            if not self._waiting[place] or place in named:
+            if not waiting[place]:
                 raise ResetNeeded(f"environment {place} waits for no completion: call reset() first")
-            named.add(place)
+            waiting[place] = False
         groups = [place // self.group_size for place in places]
-        judged = self._judged(groups, completions)
-        for place in places:
-            self._waiting[place] = False
-            self._observations[place] = ""
-        rewards = np.array([reward.total for _, reward in judged], dtype=np.float64)
-        info = columns(
-            [
-                {**step_info(self._task_ids[group], self._domain, verdict, reward), "group_id": group}
-                for group, (verdict, reward) in zip(groups, judged, strict=True)
-            ]
+        alone = self._jury is None and self._domain not in CONCURRENT
+        size = AT_ONCE if alone else max(len(groups), 1)
+        parts = range(0, len(groups), size)
+        judged = [one for at in parts for one in self._judged(groups[at : at + size], completions[at : at + size])]
+        rewards, terms = combine_columns(
+            {name: [verdicts[name] for _, verdicts in judged] for name in self.single_env.terms},
+            self.single_env.weights,
         )
+        self._waiting[:] = waiting
+        for place in places:
+            self._observations[place] = ""
         count = len(places)
+        ids = [self._task_ids[group] for group in groups]
+        told = step_columns(ids, self._domain, [verdict for verdict, _ in judged])
+        info = _full({**told, "reward_terms": terms, "group_id": groups})
         return ("",) * count, rewards, np.ones(count, np.bool_), np.zeros(count, np.bool_), info
 
     def _judged(self, groups: Sequence[int], completions: Sequence[str]) -> list[Judged]:
-        """Verdict and reward of each completion, in this process or shared out by groups, which share a gold."""
+        """The verdicts on each completion, in this process or shared out by groups, which share a gold."""
         if self._jury is None:
             pairs = list(zip(groups, completions, strict=True))
-            return side_by_side(self._domain, lambda pair: self._groups[pair[0]].judge(pair[1]), pairs)
-        members: dict[int, list[int]] = {}
-        for order, group in enumerate(groups):
-            members.setdefault(group, []).append(order)
-        portions = [
-            (group, orders[start : start + PORTION])
-            for group, orders in members.items()
-            for start in range(0, len(orders), PORTION)
-        ]
-        judged: list[Judged | None] = [None] * len(groups)
+            return side_by_side(self._domain, lambda pair: self._groups[pair[0]].verdicts(pair[1]), pairs)
+        orders = sorted(range(len(groups)), key=groups.__getitem__)
+        size = max(LEAST_PORTION, -(-len(orders) // (4 * self._jury.count)))
+        portions = [orders[start : start + size] for start in range(0, len(orders), size)]
         answers = self._jury.judge(
-            [[(self._groups[group].asked, completions[order]) for order in orders] for group, orders in portions]
+            [[(self._groups[groups[order]].asked, completions[order]) for order in portion] for portion in portions]
         )
-        for (_, orders), answer in zip(portions, answers, strict=True):
-            for order, one in zip(orders, answer, strict=True):
+        judged: list[Judged | None] = [None] * len(groups)
+        for portion, answer in zip(portions, answers, strict=True):
+            for order, one in zip(portion, answer, strict=True):
                 judged[order] = one
         return [one for one in judged if one is not None]
 
@@ -249,16 +250,34 @@ def columns(rows: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
     for key in dict.fromkeys(key for told in rows if told is not None for key in told):
         mask = np.array([told is not None and key in told for told in rows], dtype=np.bool_)
         values = [None if told is None else told.get(key) for told in rows]
-        first = values[int(mask.argmax())]
-        if isinstance(first, dict):
-            info[key] = columns(values)
-        elif type(first) in (int, float):
-            info[key] = np.array([0 if value is None else value for value in values], dtype=type(first))
-        else:
-            info[key] = np.empty(len(rows), dtype=object)
-            info[key][:] = values
+        info[key] = _array(values, values[int(mask.argmax())])
         info[f"_{key}"] = mask
     return info
+
+
+def _full(table: Mapping[str, Any]) -> dict[str, Any]:
+    """As ``columns``, of columns by key, where every row has every key."""
+    info: dict[str, Any] = {}
+    for key, values in table.items():
+        if isinstance(values, Mapping):
+            info[key] = _full(values)
+            count = len(next(iter(values.values()), ()))
+        else:
+            info[key] = values if isinstance(values, np.ndarray) else _array(values, values[0] if values else None)
+            count = len(values)
+        info[f"_{key}"] = np.ones(count, dtype=np.bool_)
+    return info
+
+
+def _array(values: Sequence[Any], first: Any) -> Any:
+    """One column: an array of the type of ``first``, 0 or None where there is no value; of dicts, a dict of columns."""
+    if isinstance(first, dict):
+        return columns(values)
+    if type(first) in (int, float):
+        return np.array([0 if value is None else value for value in values], dtype=type(first))
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 def row(info: Mapping[str, Any], place: int) -> dict[str, Any]:

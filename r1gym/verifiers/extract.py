@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from r1gym.verifiers.closing import later_values
 from r1gym.verifiers.late import late
@@ -55,6 +56,19 @@ def extract(text: object, mode: str = "lenient", echo: str = "") -> Extraction:
     """
     if not isinstance(text, str):
         return _none("not_text", f"expected text, got {type(text).__name__}")
+    if mode == "lenient" and "answer>" not in text:  # then there are boxes only, or a phrase
+        found = _extract(text, "strict:boxed", echo)
+        return found if found.parts or found.rule not in _PHRASE_MAY_FOLLOW else _extract(text, mode, echo)
+    return _extract(text, mode, echo)
+
+
+_PHRASE_MAY_FOLLOW = ("no_final_answer", "unclosed_answer")
+"""Where no box holds an answer, "lenient" still reads the final line; in all else it agrees with "strict:boxed"."""
+
+
+@lru_cache(maxsize=2)
+def _extract(text: str, mode: str, echo: str) -> Extraction:
+    """As ``extract``; the last text is remembered, for its answer's form is looked at beside the answer."""
     low, problem = after_thought(text)
     if problem:
         return _none("unclosed_thought", problem)
@@ -88,6 +102,7 @@ _DIGIT = re.compile(r"\d")
 _SETTLED = re.compile(r"[\s$.*)\]}]*\Z")
 
 
+@lru_cache(maxsize=2)
 def quick(text: str) -> tuple[str, int, int] | None:
     """(answer, start, end) of a text whose only answer form is one plain box at its end; None for all other texts.
 

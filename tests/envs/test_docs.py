@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -30,3 +31,10 @@ def test_every_argument_and_value_is_in_the_table() -> None:
     for source in SOURCES.values():
         if isinstance(source, ProceduralSource):
             assert f"{source.title} `{', '.join(source.dials())}`" in TEXT
+
+
+def test_the_speed_table_is_the_one_that_was_measured() -> None:
+    results = Path(__file__).parents[2] / "benchmarks" / "results"
+    assert (results / "envs.md").read_text(encoding="utf-8").split("\n\n", 1)[1].strip() in TEXT
+    rows = json.loads((results / "envs.json").read_text(encoding="utf-8"))["rows"]
+    assert len(rows) == 6 and all(row["kept"] for row in rows)

@@ -41,7 +41,7 @@ def test_portions_come_back_in_order(jury: Jury) -> None:
     judged = jury.judge(portions)
     assert [[verdict.extracted for verdict, _ in part] for part in judged] == [[str(at), "5"] for at in range(7)]
     assert [part[0][0].outcome for part in judged].count(Outcome.CORRECT) == 1
-    assert judged[0][1][1].terms == {"accuracy": 1.0, "format": 0.0} and judged[0][1][1].total == 1.0
+    assert {name: verdict.score for name, verdict in judged[0][1][1].items()} == {"accuracy": 1.0, "format": 0.0}
 
 
 def test_a_dead_worker_is_replaced_and_nothing_is_lost(jury: Jury) -> None:
@@ -49,15 +49,15 @@ def test_a_dead_worker_is_replaced_and_nothing_is_lost(jury: Jury) -> None:
     for worker in jury._workers:
         worker.process.kill()
     judged = jury.judge([[(FIVE, f"\\boxed{{{number}}}")] for number in (5, 6, 5)])
-    assert [part[0][1].total for part in judged] == [1.0, 0.0, 1.0]
+    assert [part[0][0].score for part in judged] == [1.0, 0.0, 1.0]
 
 
 def test_what_kills_its_worker_twice_alone_is_wrong_and_its_neighbours_are_judged(jury: Jury) -> None:
     deadly = Task("deadly", "math", "", Deadly())
     ((before, killer, after),) = jury.judge([[(FIVE, "\\boxed{5}"), (deadly, "\\boxed{5}"), (FIVE, "\\boxed{4}")]])
-    assert (before[1].total, after[0].outcome) == (1.0, Outcome.WRONG)
+    assert (before[0].score, after[0].outcome) == (1.0, Outcome.WRONG)
     assert killer[0].outcome is Outcome.WRONG and killer[0].reason.startswith("grader_error: ")
-    assert killer[1].terms == {"accuracy": 0.0, "format": 0.0}
+    assert killer[1] == {"accuracy": killer[0], "format": killer[0]}
 
 
 def test_workers_that_cannot_start_say_so(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

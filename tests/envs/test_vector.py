@@ -8,7 +8,7 @@ import pytest
 from gymnasium.error import ResetNeeded
 
 import r1gym  # noqa: F401 - registers the ids
-from r1gym.envs.vector import GroupedVectorEnv
+from r1gym.envs.vector import GroupedVectorEnv, columns
 from r1gym.errors import ActionError, ConfigError, UnknownNameError
 
 
@@ -93,3 +93,30 @@ def test_a_refused_step_changes_nothing() -> None:
 def test_broken_groups_are_refused(num_envs: int, group_size: int) -> None:
     with pytest.raises(ConfigError, match="multiple of group_size"):
         grouped(num_envs, group_size)
+
+
+@pytest.mark.parametrize("id", ["r1/Arithmetic-v0", "r1/LanguageConsistency-v0", "r1/Countdown-v0"])
+def test_a_grouped_step_tells_what_single_steps_tell(id: str) -> None:
+    """The same keys in the same order, the same values and bits, column by column."""
+    weights = {"accuracy": 0.7, "format": 0.1}
+    envs, single = gym.make_vec(id, num_envs=6, group_size=3, rewards=weights), gym.make(id, rewards=weights)
+    envs.reset(seed=2)
+    completions = [
+        "<think>so eins two</think><answer>\\boxed{3}</answer>",
+        "",
+        "\\boxed{7}",
+        "x",
+        "<answer>1",
+        "\\boxed{",
+    ]
+    _, rewards, _, _, info = envs.step(completions)
+    told = []
+    for place, text in enumerate(completions):
+        single.reset(seed=2 + place // 3)
+        _, reward, _, _, one = single.step(text)
+        assert reward == rewards[place]
+        told.append({**one, "group_id": place // 3})
+    expected = columns(told)
+    assert list(info) == list(expected) and list(info["reward_terms"]) == list(expected["reward_terms"])
+    np.testing.assert_equal(info, expected)
+    assert envs.step_subset([], [])[1].shape == (0,)

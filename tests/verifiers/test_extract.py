@@ -1,6 +1,8 @@
 """Extraction: what counts as a final answer, and every way of seeming to give one."""
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +158,27 @@ def test_linear_time(unit, mode):
     extract(text, mode)
     extract(text + "\\boxed{7}", mode)
     assert time.process_time() - began < 0.5
+
+
+def test_lenient_is_strict_about_boxes_where_no_tag_stands() -> None:
+    """The detour over "strict:boxed" finds what a scan in its own mode finds, also where a phrase follows a box."""
+    from r1gym.verifiers import extract as module
+
+    golden = (Path(__file__).parents[1] / "golden" / "math.jsonl").read_text(encoding="utf-8").split("\n")
+    texts = [json.loads(line)["completion"] for line in golden if line]
+    texts += [
+        "The answer is \\boxed{{5}",
+        "\\boxed{7} The answer is 8",
+        "The answer is 8 \\boxed{",
+        "#### 4",
+        "",
+        "\\boxed{}",
+    ]
+    texts += [
+        "<think>\\boxed{1}",
+        "\\boxed{1} \\boxed{2} \\boxed{3} \\boxed{4} \\boxed{5} \\boxed{6}",
+        "The answer is: 5",
+    ]
+    assert sum("answer>" not in text for text in texts) > 100
+    for text in texts:
+        assert extract(text) == module._extract(text, "lenient", ""), text
