@@ -20,6 +20,7 @@ __all__ = [
     "SideTermWarning",
     "check_weights",
     "combine",
+    "combine_columns",
     "warn_if_outweighed",
 ]
 
