@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from r1gym.errors import ConfigError, ReferenceRefusedError, unknown_name
 from r1gym.types import Span, Task, Verdict
@@ -87,8 +87,10 @@ class ChoiceGrader:
         if found.rule in ("boxed", "answer", "####") and not is_idle(text, found.end):
             # Again without what follows: numbers there are no part of the answer here, letters are looked for above.
             return extract(text[: found.end], self.extraction)
-        if found.rule == "phrase" and _DENIED.search(text, max(0, found.start - 100), found.start):
-            return Extraction((), 0, 0, "negated", "the sentence denies the answer that it states")
+        if found.rule == "phrase":
+            if _DENIED.search(text, max(0, found.start - 100), found.start):
+                return Extraction((), 0, 0, "negated", "the sentence denies the answer that it states")
+            return replace(found, parts=found.parts[:1])  # the same: what follows is looked at above
         if found.rule == "no_final_answer" and self.extraction == "lenient":
             return closing_line.find(text, after_thought(text)[0], self.options) or found
         return found

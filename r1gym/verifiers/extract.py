@@ -290,12 +290,18 @@ def _stated(body: str, window: int, at: int, rule: str) -> Extraction | None:
     if filler is not None:
         at = filler.end()
     content = _HOPE.sub("", body[at:])
+    tail = ""
     if rule == "phrase":
         ending = re.search(r"[.!?](?:\s|\Z)|。", content)
         if ending is not None:
-            content = content[: ending.start()]
+            content, tail = content[: ending.start()], content[ending.start() :]
     value = content.strip(" \t\n*_`")
     if not value or len(value) > MAX_ANSWER or is_placeholder(value):
         return None
     start = window + at + content.find(value)
-    return Extraction((value,), start, start + len(value), rule)
+    parts: tuple[str, ...] = (value,)
+    if tail and not is_idle(tail, 0):
+        if taken_back(tail):
+            return _none("negated", "the text after the answer takes it back")
+        parts = (value, *other_values(tail), *later_values(tail, value))
+    return Extraction(parts, start, start + len(value), rule)
