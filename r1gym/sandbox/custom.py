@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from r1gym.sandbox.checkers import AnswerError
@@ -20,7 +21,15 @@ _FOLDER = "/w/program"
 # testlib's order is input, output, answer; open-r1's Python checkers take input, answer, output
 _ORDERS = {"testlib": ("input.txt", "output.txt", "answer.txt"), "open-r1": ("input.txt", "answer.txt", "output.txt")}
 CONVENTIONS = tuple(_ORDERS)
+_PARTLY = 7
+_POINTS = re.compile(rb"\s*(?:points\s+)?(-?[0-9]+(?:\.[0-9]+)?)\b")
 _TESTLIB_WRONG = {1: "wrong answer", 2: "presentation error", 4: "dirt at the end", 8: "unexpected end of the output"}
+
+
+def _points(raw: Raw) -> float | None:
+    """The points of a checker that pays partly (testlib's ``quitp``: exit code 7, "points 0.5 …" on stderr)."""
+    found = _POINTS.match(raw.stderr) if raw.status == _PARTLY << 8 and not raw.cause else None
+    return float(found[1]) if found else None
 
 
 def _accepts(program: CheckerProgram, raw: Raw) -> bool | None:
@@ -56,10 +65,18 @@ def check_with_program(sandbox: Sandbox, program: CheckerProgram, case: tuple[by
         argv = (*language.run_argv, *(f"{_FOLDER}/{part}" for part in order))
         return run_once(sandbox.checking, Request("exec", built.content, _LIMITS, argv, name, contents))
 
+    def judges_answer() -> bool:
+        jury = run(case[1])
+        return _accepts(program, jury) is True or _points(jury) is not None
+
     raw = run(output)
     accepted = None if raw.fault else _accepts(program, raw)
+    earned = None if raw.fault or program.convention != "testlib" else _points(raw)
+    if earned is not None:  # all that the jury's own answer earns is full marks
+        full = _points(run(case[1]))
+        accepted = None if full is None else earned >= full
     said = (raw.stderr or raw.stdout).decode(errors="replace").strip()[:500]
-    if raw.fault or (accepted is None and _accepts(program, run(case[1])) is not True):
+    if raw.fault or (accepted is None and not judges_answer()):
         raise AnswerError(f"the checker failed: {raw.fault or said or f'status {raw.status}'}")
     if accepted:
         return ""

@@ -23,6 +23,7 @@ LABEL = "r1gym.sandbox"
 """Label of every container made here; its value names the owner."""
 _CAPABILITIES = ["DAC_OVERRIDE", "KILL", "SETGID", "SETUID"]
 _PIDS = 256
+_OPEN_SECONDS, _CALL_SECONDS = 10, 30  # waited for an engine's answer: the first, and any other
 _TMPFS = {
     "/w": "size=64m,nr_inodes=4096,nosuid,nodev,exec,mode=1777",
     "/dev/shm": "size=16m,nr_inodes=1024,nosuid,nodev,noexec,mode=1777",
@@ -62,15 +63,24 @@ def connect() -> Any:
         import docker
 
         _knock(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
-        return docker.from_env(timeout=60)
+        client = docker.from_env(timeout=_OPEN_SECONDS)
+        client.api.timeout = _CALL_SECONDS
+        return client
 
 
 def _knock(host: str) -> None:
-    """Raise OSError where nobody listens: the SDK leaves a socket open when its first connection fails."""
+    """Raise OSError where nobody answers: the SDK leaves a socket open when its first connection fails."""
     if host.startswith("unix://"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(10)
+            probe.settimeout(_OPEN_SECONDS)
             probe.connect(host.removeprefix("unix://"))
+            probe.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+            try:
+                said = probe.recv(64)
+            except TimeoutError as error:
+                raise OSError(f"{host} takes connections and does not answer within {_OPEN_SECONDS} s") from error
+            if not said.startswith(b"HTTP/"):
+                raise OSError(f"{host} answers, and not as an engine does: {said!r:.80}")
 
 
 def _owner() -> str:

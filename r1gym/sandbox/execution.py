@@ -172,7 +172,7 @@ class Execution:
             try:
                 self._drive(slot, batch)
             except SlotDied as error:
-                died = str(error), slot.link.died_of_memory()
+                died = str(error), not error.silent and slot.link.died_of_memory()
             except BaseException:
                 slot.doubtful = True
                 raise

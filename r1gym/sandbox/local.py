@@ -8,10 +8,8 @@ import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from r1gym.errors import SandboxError, SandboxUnavailableError
@@ -44,7 +42,7 @@ def _python() -> tuple[str, list[str]]:
 class LocalLink:
     """The pipes of one jail. Closing them is enough: the worker ends at the end of its input, the keeper after it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], cgroup: Cgroup, words: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], cgroup: Cgroup, words: int) -> None:
         assert process.stdin is not None and process.stdout is not None
         self._process = process
         self._cgroup = cgroup
@@ -72,7 +70,7 @@ class LocalLink:
         return self._process.returncode == 247 and bool(re.search(r"oom_kill [1-9]", self._all_words()))
 
     def _all_words(self) -> str:
-        return self._words.read_text(errors="replace") if self._words.exists() else ""
+        return os.pread(self._words, 1 << 20, 0).decode(errors="replace") if self._words >= 0 else ""
 
     def last_words(self) -> str:
         """The end of what jail and worker wrote on stderr."""
@@ -95,7 +93,9 @@ class LocalLink:
             self.hang_up()
             self._process.wait()
         self._cgroup.remove()
-        self._words.unlink(missing_ok=True)
+        if self._words >= 0:
+            os.close(self._words)
+            self._words = -1
 
 
 class LocalBackend:
@@ -111,7 +111,6 @@ class LocalBackend:
             raise SandboxUnavailableError("the local sandbox needs Linux: use Docker")
         self._parents = find_parents()
         self._ranged = os.geteuid() == 0
-        self._folder = Path(tempfile.mkdtemp(prefix="r1gym-local-"))
         remove_stale(self._parents)
 
     def start(self, memory_mb: int) -> LocalLink:
@@ -136,13 +135,17 @@ class LocalBackend:
             "tmpfs_mb": _TMPFS_MB,
             "inodes": _INODES,
         }
-        words = self._folder / f"{number}.stderr"
-        with words.open("wb") as stderr:
+        words = os.memfd_create("last-words", os.MFD_CLOEXEC)  # a file would stay behind where we are killed
+        try:
             process = subprocess.Popen(
                 [python, "-I", "-S", "-c", _JAIL, json.dumps(config)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words,
                 start_new_session=True, bufsize=0, cwd="/",
             )  # fmt: skip
+        except BaseException:
+            os.close(words)
+            cgroup.remove()
+            raise
         assert process.stdin is not None
         source = bundle.build()
         with contextlib.suppress(BrokenPipeError):  # a jail that failed says so on stderr, and greet() reports it
@@ -183,8 +186,7 @@ class LocalBackend:
         return toolchain.local_identity()
 
     def close(self) -> None:
-        """Remove the folder of last words."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Nothing is held beside the slots."""
 
 
 @functools.cache

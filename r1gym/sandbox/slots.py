@@ -22,6 +22,9 @@ _START_SECONDS = 20.0
 class SlotDied(SandboxError):
     """A slot ended, hung or talked nonsense; whose fault that was is for the judge to find out."""
 
+    silent = False
+    """It may be alive, but did not answer in time."""
+
 
 class Slot:
     """A worker at the other end of ``link``. Not thread-safe: one thread leases a slot."""
@@ -79,7 +82,9 @@ class Slot:
             if frame is not None:
                 return frame
             if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise self._died(f"was silent for {timeout:g} s")
+                died = self._died(f"was silent for {timeout:g} s")
+                died.silent = True
+                raise died
             try:
                 data = os.read(self.link.read_fd, 1 << 20)
             except BlockingIOError:

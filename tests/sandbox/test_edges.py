@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import socket
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from r1gym.errors import ConfigError, SandboxError
+from r1gym.errors import ConfigError, SandboxError, SandboxUnavailableError
 from r1gym.sandbox import Session, judge
-from r1gym.sandbox.chooser import Sandbox
+from r1gym.sandbox.chooser import Sandbox, open_sandbox
 from r1gym.sandbox.functions import read_answer, shown
 from r1gym.sandbox.pool import Pool
 from r1gym.types import CallCase, CheckerProgram, Limits, StdioCase
@@ -189,3 +192,40 @@ def test_a_sandbox_of_another_process_is_refused(sandbox: Sandbox, monkeypatch: 
             judge("print(1)", "python", ONE, sandbox=sandbox)
         sandbox.close()
     assert judge("print(1)", "python", ONE, sandbox=sandbox).verdict == "AC"
+
+
+POINTS = """
+import sys
+text = open(sys.argv[2]).read()
+if text == "crash": sys.exit(3)
+sys.stderr.write("points %s so much" % text)
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(("printed", "ruling"), [("1", "AC"), ("0.5", "WA"), ("2", "AC"), ("x", "WA"), ("crash", "WA")])
+def test_full_points_are_what_the_jurys_answer_earns(sandbox: Sandbox, printed: str, ruling: str) -> None:
+    checker = CheckerProgram(POINTS, "python")
+    source = f"print({printed!r}, end='')"
+    found = judge(source, "python", [StdioCase("", "1")], checker=checker, sandbox=sandbox)
+    assert found.verdict == ruling, found.message
+
+
+def test_an_engine_that_takes_connections_and_is_silent_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("r1gym.sandbox.docker._OPEN_SECONDS", 0.2)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/s")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/s")
+        listener.listen(4)
+        with pytest.raises(SandboxUnavailableError, match="does not answer within"):
+            open_sandbox("docker")
+
+
+def test_nothing_lies_in_the_temporary_folder(open_backend: Callable[..., Sandbox], tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(tmp_path))
+        with open_backend("local", slots=1) as opened:
+            assert judge("print(1)", "python", ONE, sandbox=opened).verdict == "AC"
+            assert not list(tmp_path.iterdir()), "what is on disk stays behind where the process is killed"
