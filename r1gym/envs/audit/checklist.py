@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from r1gym.envs.audit import controls, hedges, hostile, idle, spellings, steadiness, terms
+from r1gym.envs.audit import controls, hedges, hostile, idle, programs, spellings, steadiness, terms
 from r1gym.envs.audit.records import Probe, RowResult
 from r1gym.envs.audit.subject import Subject
 
-__all__ = ["ANSWERS", "ROWS", "Row"]
+__all__ = ["ANSWERS", "CODE", "ROWS", "Row"]
 
 ProbeRow = Callable[[Subject], Iterator[Probe]]
 CheckRow = Callable[[list[Subject], RowResult, Any], None]
@@ -40,6 +40,7 @@ class Row:
 
 
 _TURNS = "one question, one completion: the environment has no turns and no tools"
+_JUDGE = "it is an attack on the judge, not on a task: r1gym sandbox survive runs it"
 _JSON = "no environment here asks for JSON"
 
 ROWS: tuple[Row, ...] = (
@@ -71,16 +72,22 @@ ROWS: tuple[Row, ...] = (
     Row(26, "look-alike digits", ("math",), hostile.look_alikes),
     Row(27, "seeded search", searches=True),
     Row(28, "too costly to compute", probes=hostile.costly),
+    Row(29, "reference in other dress", CODE, programs.reference_in_dress),
+    Row(30, "no program", CODE, programs.no_program),
+    Row(31, "hollow bodies", CODE, programs.hollow),
+    Row(32, "exit at once", CODE, programs.exits),
+    Row(33, "equal to everything", CODE, programs.equal_to_all),
+    Row(34, "forged verdicts", CODE, programs.forged),
     *(
-        Row(number, name, CODE, absent="no programs are judged here")
+        Row(number, name, CODE, absent=_JUDGE)
         for number, name in (
-            (29, "reference re-printed"), (30, "no program"), (31, "hollow bodies"), (32, "exit at once"),
-            (33, "equal to everything"), (34, "forged verdicts"), (35, "harness patched"),
-            (36, "visible outputs hard-coded"), (37, "hollow artefacts"), (38, "plug-ins of the runner"),
-            (39, "tests changed"), (40, "tools hijacked"), (41, "gold reachable"), (42, "state across tests"),
-            (43, "strength of the tests"), (44, "hang, flood, fork"),
+            (35, "harness patched"), (36, "visible outputs hard-coded"), (37, "hollow artefacts"),
+            (38, "plug-ins of the runner"), (39, "tests changed"), (40, "tools hijacked"), (41, "gold reachable"),
+            (42, "state across tests"),
         )
     ),
+    Row(43, "strength of the tests", CODE, check=programs.strength),
+    Row(44, "hang, flood, fork", CODE, absent=_JUDGE),
     Row(45, "faults that are ours", check=steadiness.our_faults),
     Row(46, "format skeletons", check=terms.skeletons),
     Row(47, "terms that nothing satisfies", check=terms.empty_terms),

@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 
 import r1gym
-from r1gym.envs.audit.checklist import ANSWERS, ROWS, Row
+from r1gym.envs.audit.checklist import ANSWERS, CODE, ROWS, Row
 from r1gym.envs.audit.records import Judged, NotRunError, Probe, RowResult, Scorecard
 from r1gym.envs.audit.search import search
 from r1gym.envs.audit.spellings import spellings
@@ -23,7 +23,7 @@ from r1gym.types import Task
 
 __all__ = ["AUDITABLE", "audit", "bench_subjects", "grader_hash", "run_rows"]
 
-AUDITABLE = tuple(entry for entry in CATALOG if entry.verifier in ANSWERS)
+AUDITABLE = tuple(entry for entry in CATALOG if entry.verifier in (*ANSWERS, *CODE))
 """The ids whose kind the checklist knows."""
 DEADLINE = 10.0
 """Seconds in which any completion of an answer must be judged; one that is late is tried twice."""
@@ -86,9 +86,9 @@ def audit(
     base: Any = env.unwrapped
     if not hasattr(base, "tasks") or not hasattr(base, "gradable"):
         raise ConfigError(f"audit needs an environment of tasks with references, got {type(base).__name__}")
-    if base.source.domain not in ANSWERS:
+    if base.source.domain not in (*ANSWERS, *CODE):
         raise ConfigError(
-            f"the checklist is for {', '.join(ANSWERS)} answers, not for the domain {base.source.domain!r}"
+            f"the checklist is for {', '.join((*ANSWERS, *CODE))}, not for the domain {base.source.domain!r}"
         )
     places = list(base.gradable) if len(base.gradable) <= limit else _drawn(base.gradable, limit, seed)
     found = [subject for place in places if (subject := of_task(env, place)) is not None]

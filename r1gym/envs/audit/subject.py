@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -61,6 +62,8 @@ def stated(answer: str, form: str) -> str:
     """A completion that states ``answer`` in an answer form."""
     if form == "strict:####":
         return f"Step by step.\n#### {answer}"
+    if form == "strict:code":
+        return f"```python\n{answer}\n```"
     if form == "strict:boxed":
         return f"So the answer is $\\boxed{{{answer}}}$."
     return f"<think>Step by step.</think>\n<answer>{answer}</answer>"
@@ -73,6 +76,8 @@ def wrong_answers(right: str, kind: str, reference: Any = None) -> tuple[str, ..
         joined = "+".join(map(str, numbers))
         more = tuple(f"({right})+{number}" for number in range(1, 5))
         return (*more, *([joined] if sum(numbers) != target else []), str(target))
+    if kind == "code":
+        return ("pass",)
     if kind == "choice":
         options = reference.get("options", ()) if isinstance(reference, Mapping) else ()
         letters = _CHOICE[: len(options) or 4]
@@ -86,6 +91,14 @@ def wrong_answers(right: str, kind: str, reference: Any = None) -> tuple[str, ..
     if _VALUE.fullmatch(right):
         return f"{right}+1", "123457", f"2+{right}"
     return ("123457", "\\text{none}") if right not in ("123457", "none") else ("7",)
+
+
+def _is_python(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True
 
 
 def judge_by_step(env: Any, index: int) -> Callable[[str], Judged]:
@@ -104,12 +117,15 @@ def judge_by_step(env: Any, index: int) -> Callable[[str], Judged]:
 
 
 def of_task(env: Any, index: int) -> Subject | None:
-    """The subject of task ``index`` of a reasoning environment; None where its right answer is not known."""
+    """The subject of task ``index`` of a reasoning environment; None where its right answer is not known.
+
+    Of programs only those whose reference is Python.
+    """
     prompt, info = env.reset(seed=0, options={"index": index})
     base = env.unwrapped
     task = base.tasks[index]
     right = answer_of(task.reference, task.meta)
-    if not right:
+    if not right or (task.domain == "code" and not _is_python(right)):
         return None
     return Subject(
         name=info["task_id"],
