@@ -100,10 +100,9 @@ class _Reader:
         if isinstance(node.op, ast.Pow) and not (_small(left) and _small(right)):
             raise UnreadableError(f"{ast.unparse(node):.60} is too large")
         if isinstance(node.op, ast.Mult):
-            sizes = [len(side) if isinstance(side, Sequence) else 1 for side in (left, right)]
-            counts = [side if isinstance(side, int) else 1 for side in (left, right)]
-            if max(sizes) > 1 and max(sizes) * max(counts) > MAX_SIZE:
-                raise UnreadableError(f"{ast.unparse(node):.60} is too large")
+            for repeated, times in ((left, right), (right, left)):
+                if isinstance(repeated, Sequence) and isinstance(times, int) and len(repeated) * times > MAX_SIZE:
+                    raise UnreadableError(f"{ast.unparse(node):.60} is too large")
         return _BINARY[type(node.op)](left, right)
 
     def _compare(self, node: ast.Compare) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,20 @@ def test_asserts_that_compare_a_call_with_a_value(line: str, args: object, expec
 def test_other_asserts_are_left_to_nobody(line: str) -> None:
     with pytest.raises(UnreadableError):
         read_asserts([line])
+
+
+def test_no_assert_builds_a_large_value() -> None:
+    begin = time.process_time()
+    for huge in (
+        "'a' * 10 ** 10",
+        "10 ** 10 * [0]",
+        "[0] * 10 ** 5 * 10 ** 5",
+        "2 ** 1024 ** 1024",
+        "(9 ** 900) ** 900",
+    ):
+        with pytest.raises(UnreadableError):
+            read_asserts([f"assert f({huge}) == 1"])
+    assert time.process_time() - begin < 0.5
 
 
 def test_a_check_is_read_statement_by_statement() -> None:
