@@ -46,7 +46,7 @@ def test_portions_come_back_in_order(jury: Jury) -> None:
 
 def test_a_dead_worker_is_replaced_and_nothing_is_lost(jury: Jury) -> None:
     jury.judge([[(FIVE, "\\boxed{5}")]] * 2)
-    for worker in jury._workers:
+    for worker in jury.fleet._workers:
         worker.process.kill()
     judged = jury.judge([[(FIVE, f"\\boxed{{{number}}}")] for number in (5, 6, 5)])
     assert [part[0][0].score for part in judged] == [1.0, 0.0, 1.0]
