@@ -34,6 +34,11 @@ def _tokens(text: bytes) -> Iterator[bytes]:
     return (match.group() for match in _TOKEN.finditer(text))
 
 
+def _enough(output: bytes, want: int) -> Iterator[bytes]:
+    """The tokens of ``output``, at most one more than are wanted: a flood must not fill the judge's memory."""
+    return itertools.islice(_tokens(output), want + 1)
+
+
 def _show(token: object) -> str:
     if not isinstance(token, bytes):
         return "the end"
@@ -102,11 +107,9 @@ def _integer(token: bytes, bits: int | None) -> bytes | None:
 
 
 def _integers(bits: int | None, single: bool = False, unordered: bool = False) -> Check:
-    def read(text: bytes) -> list[bytes | None]:
-        return [_integer(token, bits) for token in _tokens(text)]
-
     def check(answer: bytes, output: bytes) -> str:
-        want, got = read(_first(answer, single)), read(output)
+        want = [_integer(token, bits) for token in _tokens(_first(answer, single))]
+        got = [_integer(token, bits) for token in _enough(output, len(want))]
         if None in want or (single and len(want) != 1):
             raise AnswerError("the answer is not " + ("one integer" if single else "a sequence of integers"))
         if None in got:
@@ -114,7 +117,7 @@ def _integers(bits: int | None, single: bool = False, unordered: bool = False) -
         if unordered:
             want, got = sorted(want, key=repr), sorted(got, key=repr)
         if len(want) != len(got):
-            return f"expected {len(want)} integers, found {len(got)}"
+            return f"expected {len(want)} integers, found " + ("more" if len(got) > len(want) else str(len(got)))
         wrong = next((i for i, pair in enumerate(zip(want, got, strict=True)) if pair[0] != pair[1]), None)
         return "" if wrong is None else f"integer {wrong + 1}: expected {_show(want[wrong])}, found {_show(got[wrong])}"
 
@@ -154,7 +157,8 @@ def _floats(eps: float, relative: bool = True, single: bool = False, strict: boo
 
 def _yesno(single: bool) -> Check:
     def check(answer: bytes, output: bytes) -> str:
-        want, got = [[t.upper() for t in _tokens(text)] for text in (_first(answer, single), output)]
+        want = [token.upper() for token in _tokens(_first(answer, single))]
+        got = [token.upper() for token in _enough(output, len(want))]
         if any(t not in (b"YES", b"NO") for t in want) or (single and len(want) != 1):
             raise AnswerError("the answer is not YES or NO")
         return _sequence(b" ".join(want), b" ".join(got), bytes.__eq__)
@@ -163,7 +167,8 @@ def _yesno(single: bool) -> Check:
 
 
 def _check_unordered(answer: bytes, output: bytes) -> str:
-    return "" if sorted(_tokens(answer)) == sorted(_tokens(output)) else "not the same tokens in any order"
+    want = sorted(_tokens(answer))
+    return "" if want == sorted(_enough(output, len(want))) else "not the same tokens in any order"
 
 
 def _cases(check: Check, single: bool = False) -> Check:

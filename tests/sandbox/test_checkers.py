@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,18 @@ def test_a_million_digits_take_no_time(name: str) -> None:
     for output in (digits, digits[:-1] + b"8", b"9 " * 500_000):
         get_checker(name)(b"9" if name == "rcmp6" else digits, output)
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("name", ["yesno", "unordered", "bignum", "ncmp", "uncmp", "tokens", "float:1e-6"])
+def test_a_flood_of_tokens_is_not_kept(name: str) -> None:
+    flood = b"1 " * (2 << 20)
+    check = get_checker(name)
+    tracemalloc.start()
+    try:
+        assert check(b"YES" if name == "yesno" else b"1", flood)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20, "an output of 4 MB took 270 MB of the judge"
+    finally:
+        tracemalloc.stop()
 
 
 def test_names_that_do_not_exist() -> None:
