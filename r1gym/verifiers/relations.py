@@ -85,14 +85,14 @@ def _stated(answer: Item) -> tuple[Item, str]:
 
 
 def _near(exact: Item, rough: Item) -> bool:
-    """Whether ``rough`` is ``exact`` rounded or cut to the digits that it shows; true where either has no number."""
+    """Whether ``rough`` is ``exact`` rounded or cut to its digits; true where neither has a real value."""
     if exact.kind != "value" or rough.kind != "value":
         return False
     if exact.value is None or rough.value is None:
         return True
     one, other = approximate(exact.value), approximate(rough.value)
-    if one is None or other is None:
-        return True
+    if one is None or other is None:  # both without a real value, as √2 + i ≈ 1.41 + i: not told apart
+        return one is None and other is None
     percent = False
     if exact.unit is not None and rough.unit is not None and exact.unit.dimension == rough.unit.dimension:
         other *= float(rough.unit.factor / exact.unit.factor)
