@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from r1gym.errors import SandboxUnavailableError
 from r1gym.sandbox.guest.forkserver import PRELOADED
-from r1gym.sandbox.toolchain import CXX_FLAGS
+from r1gym.sandbox.toolchain import CXX_FLAGS, CXX_LATER_FLAGS
 
 __all__ = ["Route", "build", "default_tag"]
 
@@ -31,7 +31,7 @@ _RECIPE = Path(__file__).with_name("Dockerfile")
 
 def default_tag() -> str:
     """The image's name: its tag changes with the recipe, so that an old image is never taken for a new one."""
-    text = _RECIPE.read_text() + " ".join((*CXX_FLAGS, *_PACKAGES, *_MODULES))
+    text = _RECIPE.read_text() + " ".join((*CXX_FLAGS, *CXX_LATER_FLAGS, *_PACKAGES, *_MODULES))
     return f"r1gym-sandbox:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
@@ -144,7 +144,11 @@ def build(
 
 def _from_base(client: Any, base: str, tag: str, say: Callable[[str], None]) -> None:
     say(f"building {tag}" + (f" on {base}" if base else ""))
-    arguments = {"CXX_FLAGS": " ".join(CXX_FLAGS), "MODULES": " ".join(_MODULES)} | ({"BASE": base} if base else {})
+    arguments = {
+        "CXX_FLAGS": " ".join(CXX_FLAGS),
+        "CXX_LATER_FLAGS": " ".join(CXX_LATER_FLAGS),
+        "MODULES": " ".join(_MODULES),
+    } | ({"BASE": base} if base else {})
     with tempfile.TemporaryDirectory(prefix="r1gym-build-") as folder:
         shutil.copy(_RECIPE, folder)
         network = "none" if base.startswith("r1gym-sandbox-base") else None

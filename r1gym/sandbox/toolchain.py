@@ -17,7 +17,8 @@ from r1gym.errors import unknown_name
 __all__ = ["HEADER_FOLDER", "LANGUAGES", "Language", "get_language", "local_binds", "local_identity", "prepare_local"]
 
 HEADER_FOLDER = "/opt/r1gym/include"
-"""Holds ``bits/stdc++.h.gch``, one file a standard; first on the include path, in the image as in a jail."""
+"""Holds the folder ``bits/stdc++.h.gch`` with a file for each standard, of which the compiler takes the one that fits
+its flags; first on the include path, in the image as in a jail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,10 @@ class Language:
 
 
 _FLAGS = ("-O2", "-pipe", "-DONLINE_JUDGE")
-CXX_FLAGS = (*_FLAGS, "-std=c++17")
+CXX_FLAGS = (*_FLAGS, "-std=gnu++17")
 """Flags of C++, those of the precompiled header too: the compiler takes it only if they agree."""
+CXX_LATER_FLAGS = (*_FLAGS, "-std=gnu++20")
+"""The same where a source has errors by the first standard. Not the first: its new names break older programs."""
 
 LANGUAGES: dict[str, Language] = {
     language.name: language
@@ -51,7 +54,7 @@ LANGUAGES: dict[str, Language] = {
             ("/usr/bin/g++", *CXX_FLAGS, "-w", f"-I{HEADER_FOLDER}", "/w/program/main.cpp", "-o", "a.out"),
             ("/w/program/a.out",),
             1.0,
-            ("/usr/bin/g++", *_FLAGS, "-std=gnu++20", "-w", "/w/program/main.cpp", "-o", "a.out"),
+            ("/usr/bin/g++", *CXX_LATER_FLAGS, "-w", f"-I{HEADER_FOLDER}", "/w/program/main.cpp", "-o", "a.out"),
             True,
         ),
         Language(
@@ -83,7 +86,7 @@ def local_identity() -> str:
 
 def _header_home() -> Path:
     """Where this machine keeps the header: readable by the jail's ids, so as root not in its home."""
-    key = hashlib.sha256(f"{local_identity()} {CXX_FLAGS}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{local_identity()} {CXX_FLAGS} {CXX_LATER_FLAGS}".encode()).hexdigest()[:16]
     place = (
         Path("/var/cache") if os.geteuid() == 0 else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     )
@@ -101,16 +104,21 @@ def local_binds() -> list[Path]:
 
 
 def prepare_local() -> None:
-    """Build the precompiled header once a machine (seconds, 100 MB); without it compiling is slower, not different."""
+    """Build the precompiled headers once a machine (seconds, 200 MB); without them compiling is slower, not other."""
     binds = local_binds()
-    target = binds[0] / "bits" / "stdc++.h.gch" if binds else None
-    if target is None or target.exists() or local_identity() == "none":
+    if not binds or local_identity() == "none":
         return
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder, contextlib.suppress(subprocess.SubprocessError):
-        source = Path(folder, "stdc++.h")
-        source.write_text("#include <bits/stdc++.h>\n")
-        made = Path(folder, "made.gch")
-        command = ["g++", *CXX_FLAGS, "-x", "c++-header", str(source), "-o", str(made)]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
-        os.chmod(made, 0o644)
-        os.replace(made, target)
+    folder = binds[0] / "bits" / "stdc++.h.gch"
+    folder.mkdir(exist_ok=True)
+    for flags in (CXX_FLAGS, CXX_LATER_FLAGS):
+        target = folder / flags[-1].removeprefix("-std=")
+        if target.exists():
+            continue
+        # Beside the folder, not in it: the compiler tries every file there.
+        with tempfile.TemporaryDirectory(dir=binds[0]) as place, contextlib.suppress(subprocess.SubprocessError):
+            source, made = Path(place, "stdc++.h"), Path(place, "made.gch")
+            source.write_text("#include <bits/stdc++.h>\n")
+            command = ["g++", *flags, "-x", "c++-header", str(source), "-o", str(made)]
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
+            os.chmod(made, 0o644)
+            os.replace(made, target)
