@@ -51,6 +51,44 @@ def test_the_program_is_found(text: str, source: str, language: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("- ```python\n  if x:\n    a\n  ```", "if x:\n  a\n"),
+        ("1. ```python\n   a\n   ```\n2. Done.", "a\n"),
+        ("> ```python\n> if x:\n>     a\n> ```", "if x:\n    a\n"),
+        ("Here is the code: ```python\na\n```", "a\n"),
+        ("**Solution:** ```py\na\n```**Explanation**", "a\n"),
+        ("Wrap it in ```python\n```python\na\n```", "a\n"),
+        ("\ufeff```python\na\n```", "a\n"),
+        ("\\boxed{```python\na\n```}", "a\n"),
+        ("```python\na\n``` Done.", "a\n"),
+        ("```python\na\n```.", "a\n"),
+        ("```python\na\n```</s>", "a\n"),
+        ("```python\na\n```<｜end▁of▁sentence｜>", "a\n"),
+        ("````markdown\n# Solution\n```python\na\n```\n````", "a\n"),
+        ("````md\n```python\na\n```\n````\nBetter:\n```python\nb\n```", "b\n"),
+        # A fence further in than a closing one may stand is a line of the program.
+        (
+            '```python\ndef f():\n    """\n    ```\n    f()\n    ```\n    """\n```',
+            'def f():\n    """\n    ```\n    f()\n    ```\n    """\n',
+        ),
+        ("    ```python\n    a\n    ```", "a\n"),
+        (block("a", "python="), "a\n"),
+        (block("a", "python{1,3}"), "a\n"),
+        (block("a", "python3.10"), "a\n"),
+        (block("a", "language-python"), "a\n"),
+        (block("a", "ipython"), "a\n"),
+        (block("a", "python [sol.py]"), "a\n"),
+        (f"{block('a')}\nIt prints ```5```.", "a\n"),
+        (f"{block('a')}\n> ```python\n> b", "a\n"),
+    ],
+)
+def test_the_program_is_found_in_other_markdown(text: str, source: str) -> None:
+    found = find_code(text, "lenient", ALL)
+    assert (found.source, found.rule) == (source, "")
+
+
+@pytest.mark.parametrize(
     ("text", "rule"),
     [
         ("", "no_code"),
