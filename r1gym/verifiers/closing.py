@@ -60,9 +60,12 @@ _WRAPPED = late(
 _VALUE = late(rf"{_MATHS}{{1,120}}+\Z")
 _RELATION = late(r"[<>≤≥≠]|\\(?:leq?|geq?|neq?|lt|gt|in)(?![A-Za-z])")
 _LABEL = late(r"\s*([A-Za-z](?:_\{?\w{1,3}\}?)?'?|[A-Za-z]\([A-Za-z]\))\s*\Z")
+_NEXT_LABEL = late(r",\s*(?:\\quad\s*)?[A-Za-z]\s*=")
 _LETTERS = late(r"\\[A-Za-z]+|\{[A-Za-z ]{2,}\}|([A-Za-z])")
 _SUBSTANCE = late(r"[\dA-Za-z]")
 _NUMBER = late(r"\d|\\(?:pi|infty)(?![A-Za-z])")
+_ASIDE = late(r"([-+]?\d[\d.,/]*) \(\d")
+_RATE = late(r"[A-Za-z]{1,2} ?/ ?[a-z]{1,3}(?:\^\{?-?\d\}?)?\Z")
 _UNITS = ("\\text", "\\mathrm", "^", "_")
 """What follows a form and belongs to it: a unit, a degree sign."""
 
@@ -129,8 +132,10 @@ def _stated(tail: str, start: int, content: str) -> list[str]:
         statement = statement[lead.end() :] if lead is not None else statement
     trail = _TRAIL.search(statement)
     value = statement[: trail.start()] if trail is not None else statement
+    aside = _ASIDE.match(value)
+    value = aside.group(1) if aside is not None else value
     value = _WORDS.get(value.lower(), value)
-    if not _VALUE.match(value) or not _SUBSTANCE.search(value) or value.startswith(_UNITS):
+    if not _VALUE.match(value) or not _SUBSTANCE.search(value) or value.startswith(_UNITS) or _RATE.match(value):
         return []
     # A number beside a choice or a word answers something else, and so does a letter beside a number.
     return _competing(value, content) if bool(_NUMBER.search(value)) == bool(_NUMBER.search(content)) else []
@@ -144,8 +149,8 @@ def _competing(value: str, content: str) -> list[str]:
         return [value]
     left, _, right = value.partition("=")
     label = _LABEL.match(left)
-    # One coordinate of several ("So $x = 1$" after a point) competes with nothing.
-    if label is None or "," in content:
+    # One coordinate of several, or several letters ("So $x = 1$" after a point) competes with nothing.
+    if label is None or "," in content or _NEXT_LABEL.search(right):
         return []
     said = _LABEL.match(content.partition("=")[0]) if "=" in content else None
     right = right.rpartition("=")[2]

@@ -96,7 +96,7 @@ def _extract(text: str, mode: str, echo: str) -> Extraction:
     return _none("no_final_answer", f"no final answer in a form that {mode!r} accepts")
 
 
-_TAG = late(r"<(?:\||/?(?:think|answer)|(?:start|end)_of|/s>|｜)")
+_TAG = late(r"<(?:\||!--|/?(?:think|answer)|(?:start|end)_of|/s>|｜)")
 _QUICK = re.compile(r"\\boxed\{([^{}]{0,160}(?:\{[^{}]{0,80}\}[^{}]{0,80}){0,4})\}")
 _DIGIT = re.compile(r"\d")
 _SETTLED = re.compile(r"[\s$.*)\]}]*\Z")
@@ -190,7 +190,13 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
     return Extraction(tuple(parts), last.start, last.end, last.rule)
 
 
-_VALUE = late(r"\$[^$]+\$\Z|[$\\([]*[-+]?[\d\\]|[a-zA-Z] ?= ?[-\d\\]")
+_VALUE = late(r"\$[^$]+\$\Z|[$\\([]*[-+]?[\d\\]|[a-zA-Z] ?= ?[-\d\\]|[a-zA-Z] ?[-+*/^] ?(?:[\d\\(]|[a-z](?![a-z]))")
+_CLAUSE = late(
+    r",?\s+(?:because|since|as(?! well| many)|which|where|rather than|instead of|as opposed to|(?:and )?not|i\.?e)\b"
+    r"|\s\((?!\s*(?:or|maybe|perhaps|possibly|alternatively|otherwise)\b)",
+    re.IGNORECASE,
+)
+"""Where a stated answer ends and its reason begins."""
 
 
 def _squeeze(content: str) -> str:
@@ -295,6 +301,9 @@ def _stated(body: str, window: int, at: int, rule: str) -> Extraction | None:
         ending = re.search(r"[.!?](?:\s|\Z)|。", content)
         if ending is not None:
             content, tail = content[: ending.start()], content[ending.start() :]
+        clause = _CLAUSE.search(content, 1)
+        if clause is not None and content[: clause.start()].strip(" $*_`"):
+            content, tail = content[: clause.start()], content[clause.start() :] + tail
     value = content.strip(" \t\n*_`")
     if not value or len(value) > MAX_ANSWER or is_placeholder(value):
         return None

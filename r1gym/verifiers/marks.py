@@ -95,6 +95,9 @@ def find_marks(text: str, low: int, mode: str) -> list[Mark]:
         if outer and mark.end <= outer[-1].end and outer[-1].status == "ok":
             continue
         outer.append(mark)
+    if outer and text.find("<!--", low) >= 0:
+        comments = [comment.span() for comment in _COMMENT.finditer(text, low)]
+        outer = [mark for mark in outer if not any(start < mark.start < end for start, end in comments)]
     return [_judge_context(text, low, mark) for mark in outer[-MAX_MARKS:]]
 
 
@@ -144,7 +147,8 @@ _EXAMPLE = late(
 )
 _NEGATION = late(
     r"(?:\b(?:not|cannot|never|nobody|no one|wrong|incorrect|false|mistakes?|errors?|rule out|ruled out"
-    r"|different from|unlike|rather than|instead of|other than|suppose)\b|n['’]t\b|\\neq?\b|≠)"
+    r"|different from|unlike|rather than|instead of|other than|suppose|(?:any|every)thing (?:but|except)"
+    r"|(?:any|every)thing except for)\b|n['’]t\b|\\(?:neq?|lnot|neg|not)\b|[≠¬]|\s!=)"
     r"(?:\s+(?:an?|the|that|this|it|is|was|were|be|equals?|to|gives?|gave"
     r"|would|could|say|final|answer|value|result)\b){0,5}"
     r"[\s:`'\"$*]*\Z"
@@ -152,12 +156,19 @@ _NEGATION = late(
     r"|[=$({,\d]\s*[-−]\Z",
     re.IGNORECASE,
 )
+_HIDDEN = late(
+    r"(?:\\(?:[hv]?phantom|[bx]?cancel|sout|iffalse|(?:re)?newcommand\*?\s*\{?\\[A-Za-z]+\}?|def\s*\\[A-Za-z]+)[\s{$]*"
+    r"|\\(?:text)?color\s*\{(?:white|transparent)\}[\s{$]*|~~[\s$]*|<(?:s|del|strike)>[\s$]*|(?:\A|\n)[ \t]*%[\s$]*)\Z"
+)
+"""Struck out, written in no colour, defined or commented out: what is read on the page lacks the form that follows."""
+_COMMENT = late(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 CONTEXT = 64
 """Characters before an answer form that may deny it."""
 
 _CUES = (
     "not", "n't", "never", "than", "instead", "\\ne", "example", "instance", "such as", "like ", "nobody", "no one",
-    "wrong", "incorrect", "false", "mistake", "error", "rule", "different", "unlike", "suppose", "≠",
+    "wrong", "incorrect", "false", "mistake", "error", "rule", "different", "unlike", "suppose", "≠", "except",
+    "thing but", "!=", "¬", "lnot", "\\neg",
 )  # fmt: skip
 
 
@@ -166,7 +177,7 @@ _LAST_WORDS = frozenset(
         "not", "cannot", "never", "nobody", "one", "wrong", "incorrect", "false", "mistake", "mistakes", "error",
         "errors", "out", "from", "unlike", "than", "of", "suppose", "ne", "neq", "a", "an", "the", "that", "this",
         "it", "is", "was", "were", "be", "equal", "equals", "to", "give", "gives", "gave", "would", "could", "say",
-        "final", "answer", "value", "result", "eg", "example", "instance", "as", "so",
+        "final", "answer", "value", "result", "except", "but", "for", "eg", "example", "instance", "as", "so",
     ]
 )  # fmt: skip
 """Words in which a denial or an example can end just before the form."""
@@ -179,6 +190,8 @@ def may_deny(before: str) -> bool:
         if not end or end[-1].isdigit():
             return False
         lowered = end.lower()
+        if lowered[-1] in "{}~>%" or lowered.endswith("\\iffalse"):
+            return True
         word = lowered.rsplit(None, 1)[-1]
         if word.isalpha() and word not in _LAST_WORDS:
             return False
@@ -202,7 +215,10 @@ def _judge_context(text: str, low: int, mark: Mark) -> Mark:
     before = text[max(low, mark.start - CONTEXT) : mark.start]
     if not may_deny(before):
         return mark
-    if _EXAMPLE.search(before):
+    hidden = _HIDDEN.search(before)
+    if hidden is not None and hidden.group().startswith("~~") and text.count("~~", low, mark.start) % 2 == 0:
+        hidden = None  # the end of what is struck out
+    if hidden is not None or _EXAMPLE.search(before):
         return Mark(mark.start, mark.end, "", mark.rule, "placeholder")
     if _NEGATION.search(before):
         return Mark(mark.start, mark.end, content, mark.rule, "negated")

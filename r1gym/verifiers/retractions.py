@@ -24,6 +24,12 @@ _DENIAL = late(
     r"|\b(?:just|only|merely) a (?:\w+ )?guess\b|\bI (?:do not|don['’]t) (?:really )?know\b",
     re.IGNORECASE,
 )
+_WITHDRAWN = late(
+    r"\bI (?:take (?:that|this|it|my (?:final )?answer) back|retract|withdraw)\b"
+    r"|(?:\A|[.!?\n])[\s*]*(?:please |so |wait,? )?(?:disregard|ignore|forget|scratch)"
+    r" (?:that|this|it|the above|my (?:final |previous )?answer|everything(?: above)?)[\s*]*(?=[.,;:!—–-]|\Z)",
+    re.IGNORECASE,
+)
 _DOUBTED = late(
     r"[$*)\]}\\]{0,6}(?:\?|\s{0,3}(?:is|was|seems|looks|must be|may be|might be)(?: \w+)?"
     r" (?:wrong|incorrect|mistaken|false|not (?:right|correct|true|the (?:right|correct) answer))\b)",
@@ -31,12 +37,14 @@ _DOUBTED = late(
 )
 _MATHS = r"\$(?:\\\$|[^$\n]){1,80}\$"
 _VALUE = (
-    rf"({_MATHS}|\$?\s*(?:[a-zA-Z] ?(?:[=<>]|\\[lg]eq?(?![a-z])) ?)?[-+(\[|<>]{{0,3}}(?:\d|\\[a-z{{])[^\s,;?!]{{0,40}})"
+    rf"({_MATHS}|\$?\s*(?:[a-zA-Z] ?(?:[=<>]|\\[lg]eq?(?![a-z])) ?)?[-+(\[|<>]{{0,3}}(?:\d|\\[a-z{{])[^\s,;?!]{{0,40}}"
+    r"|\$?[a-zA-Z] ?[-+*/^] ?(?:[\d\\(]|[a-z](?![a-z]))[^\s,;?!]{0,40})"
 )
 _VALUE += r"(?=\s*(?:[.,;:?!)$]|\Z|\n)|\s+(?:as|for|if|depending|also|too|instead)\b)"
 _BESIDE = late(
-    r"[\s$*)\]}.,;:]{0,8}\(?(?:or|maybe|perhaps|possibly)\b[\s,:]*"
-    r"(?:(?:maybe|perhaps|possibly|even|it|could|might|is|be)\b[\s,:]*){0,4}" + _VALUE,
+    r"[\s$*)\]}.,;:]{0,8}\(?(?:(?:or|maybe|perhaps|possibly|alternatively|else|if not|versus|vs\.?|as well as"
+    r"|plus|minus|unless it(?:['’]s| is))(?!\w)|±)[\s,:]*"
+    r"(?:(?:maybe|perhaps|possibly|even|then|it|could|might|is|be)\b[\s,:]*){0,4}" + _VALUE,
     re.IGNORECASE,
 )
 _INSTEAD = late(
@@ -50,7 +58,8 @@ _INSTEAD = late(
 )
 _LATER_ANSWER = late(
     r"answer (?:is|would be|should be|must be)(?: actually| instead| then)?[\s:*]*"
-    rf"({_MATHS}(?=[\s*]*(?:[.,;:!?)]|\n|\Z))|[$\\(\[]*-?[\d\\][^\n]{{0,80}})",
+    rf"({_MATHS}(?=[\s*]*(?:[.,;:!?)]|\n|\Z))|[$\\(\[]*-?[\d\\][^\n]{{0,80}}"
+    r"|[a-zA-Z] ?[-+*/^] ?(?:[\d\\(]|[a-z](?![a-z]))[^\n]{0,80})",
     re.IGNORECASE,
 )
 _LISTED = late(
@@ -59,11 +68,14 @@ _LISTED = late(
     r"(?:[.;,]\s*)?(?:\Z|\n)"
 )
 _GLUED = late(
-    r"(\d[^\s$]{0,20}|\{[^}\s][^\n]{0,20}|[./]\d[^\s$]{0,20}"
+    r"([–—]?\d[^\s$]{0,20}|\{[^}\s][^\n]{0,20}|[./]\d[^\s$]{0,20}"
     r"|_\{?\w{1,4}|\^\{?[-+\dA-Za-z][^\s$]{0,20}|!(?=\$))"
 )
 _DENYING = ("wrong", "correct", "mistake", "false", "error", "not ", "n't", "guess", "messed")
 """One of these stands in whatever ``_DENIAL`` finds."""
+
+_WITHDRAWING = ("back", "retract", "withdraw", "disregard", "ignore", "forget", "scratch")
+"""The same for ``_WITHDRAWN``."""
 
 _CHANGING = (
     "wait", "actual", "correct", "scratch", "thought", "reflection", "oops", "edit", "update", "sorry", "rather",
@@ -72,8 +84,11 @@ _CHANGING = (
 )  # fmt: skip
 """One of these, or a bare "no", stands in whatever ``_INSTEAD`` and ``_LATER_ANSWER`` find."""
 
+_RULED_OUT = late(r"\s*\?\s+(?:no|nope)\b", re.IGNORECASE)
+"""A question that is answered at once: "could it be 8? No"."""
+
 _NO = late(r"\bno\b")
-_VALUE_END = late(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z")
+_VALUE_END = late(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z|\s(?:because|since|as(?! well| many)|which|where)\b")
 
 
 def is_idle(text: str, at: int) -> bool:
@@ -84,7 +99,11 @@ def is_idle(text: str, at: int) -> bool:
 def taken_back(tail: str) -> bool:
     """Whether the text right after an answer form denies it, or puts a question mark to it."""
     tail = tail[:_REACH]
-    return _DOUBTED.match(tail) is not None or (_holds(tail, _DENYING) and _DENIAL.search(tail) is not None)
+    return (
+        _DOUBTED.match(tail) is not None
+        or (_holds(tail, _DENYING) and _DENIAL.search(tail) is not None)
+        or (_holds(tail, _WITHDRAWING) and _WITHDRAWN.search(tail) is not None)
+    )
 
 
 def _holds(tail: str, cues: tuple[str, ...]) -> bool:
@@ -106,11 +125,12 @@ def other_values(tail: str) -> list[str]:
             found.append(match.group(1))
     for pattern in (_INSTEAD, _LATER_ANSWER) if _holds(tail, _CHANGING) else ():
         match = pattern.search(tail)
-        if match and "\\boxed" not in match.group(1):
+        if match and "\\boxed" not in match.group(1) and not _RULED_OUT.match(tail, match.end()):
             found.append(match.group(1))
-    return [
+    values = [
         value.strip("$ ")
         if value.startswith("$") and value.endswith("$")
         else _VALUE_END.split(value, maxsplit=1)[0].strip(" $*?!\n")
         for value in found
     ]
+    return [value[:-1] if value.endswith(")") and value.count(")") > value.count("(") else value for value in values]
