@@ -66,7 +66,7 @@ class ChoiceGrader:
             if found.rule == "phrase" and self.options.letter(found.parts[0]) and _GENUS.match(tail):
                 raise Unread("kind", f"{found.parts[0]!r} abbreviates a word: it is no letter of an option")
             named = {self.options.read(part, strict=found.rule == "phrase") for part in found.parts}
-            other = self.options.beside(tail, "".join(named)) if len(named) == 1 else ""
+            other = self._other(completion, found.end, "".join(named)) if len(named) == 1 else ""
             if other or len(named) > 1:
                 raise Unread("hedge", f"{', '.join(sorted({*named, *other}))} are named where one answer is asked for")
         except Unread as error:
@@ -77,6 +77,17 @@ class ChoiceGrader:
         if letter in self.right:
             return Verdict.correct(letter, f"choice: {letter}", (span,))
         return Verdict.wrong(letter, f"choice: {letter} is not the right option", (span,))
+
+    def _other(self, text: str, end: int, letter: str) -> str:
+        """Another option that the text behind the answer offers, or that its last line states; "" for none."""
+        other = self.options.beside(text[end : end + REACH], letter)
+        if other or is_idle(text, end):
+            return other
+        last = closing_line.find(text, end, self.options)
+        if last is None or not last.parts:
+            return ""
+        stated = self.options.read(last.parts[0], strict=True)
+        return stated if stated != letter and stated not in self.right * (letter in self.right) else ""
 
     def _final(self, text: str) -> Extraction:
         found = extract(text, self.extraction)

@@ -11,10 +11,12 @@ from r1gym.verifiers.options import Options, Unread
 __all__ = ["find"]
 
 _BULLET = re.compile(r"[\s#>*_-]*")
-_LISTED = re.compile(r"[\s#>*_-]*(?:\(\s*([A-J])\s*\)|([A-J])\s*(?:[).:]|\Z))")
+_LISTED = re.compile(r"[\s#>*_-]*(?:\(\s*([A-J])\s*\)|([A-J])\s*(?:[).:]|\s[–—-]\s|\Z))")
+_BEHIND = re.compile(r"(.*\S)\s*\(([A-J])\)")
+_END = re.compile(r"(?:\s*(?:</answer>|</s>|<\|[a-z_]{2,24}\|>|<｜[^｜\n]{1,30}｜>))+\Z")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _GUARD = re.compile(
-    r"\b(?:not|cannot|nobody|neither|nor|never|no|if|whether|unless|or|and|either|both|why|suppose|than|against)\b|n['’]t\b",
+    r"\b(?:not|cannot|nobody|students?|people|often|neither|nor|never|no|if|whether|unless|or|and|either|both|why|suppose|than|against)\b|n['’]t\b",
     re.IGNORECASE,
 )
 _CLAIMS = (
@@ -23,16 +25,23 @@ _CLAIMS = (
     ),
     re.compile(r"\b(?:choose|chose|pick|select|go with|going with)\s+(.+)", re.IGNORECASE),
     re.compile(
-        r"(\(?\b[A-J]\b\)?)[*$]*\s+(?:is|must be|should be|has to be)\s+(?:therefore |thus )?(?:the )?"
-        r"(?:correct|right|best)(?: (?:one|option|choice|answer))?[\s.!*]*\Z"
+        r"(\(?\b[A-J]\b\)?)[*$]*\s+(?:is|must be|should be|has to be)\s+(?:(?:therefore|thus|also|equally) )?(?:the )?"
+        r"(?:answer|(?:correct|right|best)(?: (?:one|option|choice|answer))?)[\s.!*]*\Z"
     ),
     re.compile(r"\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s+[*$]*(\(?[A-J]\)?)[\s.!*$]*\Z"),
+    re.compile(
+        r"\A[\s*_]*(?:(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)[,:]?\s+)?"
+        r"(?:[Ii]t(?:['’]s| is| must be)|[Tt]hat(?:['’]s| is))"
+        r"\s+[*$]*(\(?[A-J]\)?)[\s.!*$]*\Z"
+    ),
+    re.compile(r"\A[\s*_]*(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore)[,:]?\s+[*$]*(\(?[A-J]\)?)[\s.!*$]*\Z"),
 )
 
 
 def find(text: str, low: int, options: Options) -> Extraction | None:
     """The answer that the last line of ``text[low:]`` states, None where it states none."""
-    body = text[low:].rstrip()
+    end = _END.search(text, max(low, len(text) - 200))
+    body = text[low : end.start() if end else len(text)].rstrip()
     at = body.rfind("\n") + 1
     line = body[at:]
     if not line or len(line) > MAX_ANSWER:
@@ -58,6 +67,9 @@ def _stands_alone(line: str, options: Options) -> bool:
     if options.letter(bare):
         return bare.isupper()
     if options.whole_text(line):
+        return True
+    behind = _BEHIND.fullmatch(bare)
+    if behind is not None and options.texts and options.whole_text(behind.group(1)) == behind.group(2):
         return True
     listed = _LISTED.match(bare)
     if listed is None:

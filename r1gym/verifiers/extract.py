@@ -192,7 +192,8 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
 
 _VALUE = late(r"\$[^$]+\$\Z|[$\\([]*[-+]?[\d\\]|[a-zA-Z] ?= ?[-\d\\]|[a-zA-Z] ?[-+*/^] ?(?:[\d\\(]|[a-z](?![a-z]))")
 _CLAUSE = late(
-    r",?\s+(?:because|since|as(?! well| many)|which|where|rather than|instead of|as opposed to|(?:and )?not|i\.?e)\b"
+    r"(?<!as well),?\s+(?:because|since|as(?! well| many)|which|where|rather than|instead of"
+    r"|as opposed to|(?:and )?not|i\.?e)\b"
     r"|\s\((?!\s*(?:or|maybe|perhaps|possibly|alternatively|otherwise)\b)",
     re.IGNORECASE,
 )
@@ -228,12 +229,14 @@ def _inner(mark: Mark, mode: str) -> str:
 
 
 _PHRASE = late(
-    r"[\s#*_>]*(?:(?:so|thus|hence|therefore|then|and so)[\s,:]*)?(?:the\s+|my\s+|our\s+)?(?:final\s+|correct\s+)?"
-    r"answer(?:\s+to\s+(?:the|this)\s+(?:problem|question))?[\s*_]*(?:is(?![\w])|:|=|would be)[\s*_:]*"
+    r"[\s#*_>]*(?:(?:so|thus|hence|therefore|then|and so)[\s,:]*)?(?:the\s+|my\s+|our\s+)?"
+    r"(?:(?:final|correct|best|right)\s+)?"
+    r"answer(?:\s+to\s+(?:the|this)\s+(?:problem|question))?[\s*_]*(?:is(?![\w])|:|=|(?:would|must) be(?!\w))[\s*_:]*"
     r"(?:the\s+(?:final\s+)?answer\s+is(?![\w])[\s:]*)?"
     # The same in Chinese, Japanese, Spanish, French, German, Italian, Portuguese and Russian.
-    r"|[\s#*_>]*(?:(?:所以|因此|故|于是)[，,、]?\s*)?(?:最终|最後の|最终的)?(?:答案|答え)[\s*_]*(?:应该是|是|为|為|は|[：:])[\s*_:：]*"
-    r"|[\s#*_>]*(?:la\s+|die\s+|a\s+)?(?:respuesta|réponse|antwort|risposta|resposta|ответ)(?:\s+finale?)?[\s*_]*"
+    r"|[\s#*_>]*(?:(?:所以|因此|故|于是)[，,、]?\s*)?(?:最终|最後の|最终的|正确|正解の)?(?:答案|答え)[\s*_]*(?:应该是|是|为|為|は|[：:])[\s*_:：]*"
+    r"|[\s#*_>]*(?:la\s+|die\s+|a\s+)?(?:(?:bonne|richtige|korrekte|правильный)\s+)?"
+    r"(?:respuesta|réponse|antwort|risposta|resposta|ответ)(?:\s+(?:finale?|corr?ec?t[ae]|corretta|esatta))?[\s*_]*"
     r"(?::|(?:es|est|ist|è|é)(?!\w))[\s*_:]*",
     re.IGNORECASE,
 )
@@ -249,6 +252,9 @@ _DENIED = late(
 )
 _FILLER = late(r"(?:therefore|thus|hence|simply|then|indeed|just|exactly|equal to)\b[\s,:]*", re.IGNORECASE)
 _HEADER = late(r"[\s#*_>]*(?:the\s+)?(?:final\s+)?answer[\s*_]*:?[\s*_]*", re.IGNORECASE)
+_FAREWELL = late(
+    r"(?:I hope|Hope) (?:this|that|it) helps|(?:Please )?(?:let me know|feel free)\b|Is there anything else", re.I
+)
 _HOPE = late(r"\.?\s*I hope (?:it|this|that) is correct.*\Z", re.IGNORECASE | re.DOTALL)
 
 
@@ -270,6 +276,10 @@ def _final_line(text: str, low: int, high: int) -> Extraction | None:
     body = text[window:high].rstrip()
     line_at = body.rfind("\n") + 1
     line = body[line_at:]
+    if line_at and _FAREWELL.match(line):
+        body = body[:line_at].rstrip()
+        line_at = body.rfind("\n") + 1
+        line = body[line_at:]
     if line.lstrip().startswith("####"):
         at = body.index("####", line_at) + 4
         return _stated(body, window, at, "####")

@@ -12,6 +12,9 @@ LETTERS = "ABCDEFGHIJ"
 MAX_TEXT = 2_000
 """Characters that are compared with the text of an option."""
 
+WORDS = 4
+"""Characters from which on a text without the option's capitals is that option, where it is no other."""
+
 _DRESS = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|mbox|mathrm|mathbf|mathit|mathsf|bf|rm|boxed|fbox)(?![A-Za-z])"
     r"|\\[,;:! ()\[\]]|\*\*|[{}$~`\s]+"
@@ -30,7 +33,13 @@ _LETTER = re.compile(r"(?<![\w\\'’])([A-J])(?![\w'’])(?!\s*=)")
 _REFUSED_OTHERS = re.compile(r"\b(?:not|rather than|instead of|unlike)\s+(?:option\s+)?\(?[A-J]\)?(?![\w'’])")
 _MANY = re.compile(r"[A-J]{2,10}|[A-J]\s*(?:-|–|to|through)\s*[A-J]")
 # After the answer: a joining word right behind it, or a change of mind anywhere, and then an option.
-_JOINED = re.compile(r"[\s$*)\]}.;`]*(?:,|/|&|\||\b(?:or|and|maybe|perhaps|possibly)\b)", re.IGNORECASE)
+_JOINED = re.compile(r"[\s$*()\]}.`]*(?:[,;/&|=]|\b(?:or|and|maybe|perhaps|possibly|as well as)\b)", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"(?:(?:\s*(?:,|and|or|&))*\s*\(?[A-J]\)?(?!\w))*\s+(?:(?:is|are|was|were|has|have|does|do|would|ca)n['’]t\b"
+    r"|(?:is|are|was|were|has|have|does|do|would|can|cannot|gives?|fails?)\b"
+    r"(?!\s+(?:(?:also|too|equally|just as|the|an?)\s+)*(?:correct|right|possible|true|valid|fine|answers?|better)\b))"
+)
+"""What a sentence says of other options: that they are wrong, unless it says that they are right."""
 _CHANGED = re.compile(
     r"\b(?:wait|actually|correction|scratch that|on second thought|oops|sorry|alternatively|otherwise|instead|no"
     r"|maybe|perhaps|possibly|(?:should|must|could|might|may)(?: (?:also|well|even))? be"
@@ -47,6 +56,9 @@ _FILLER = re.compile(
 _OPENING = re.compile(r"([A-J])(?![\w'’])")
 
 
+_QUOTED = re.compile(r"['‘](.*)['’]", re.DOTALL)
+
+
 class Unread(Exception):
     """A text that names no single option; ``rule`` is one of ``r1gym.verifiers.reasons.RULES``."""
 
@@ -58,7 +70,9 @@ class Unread(Exception):
 
 def fold(text: str) -> str:
     """``text`` without text commands, dollars, braces, bold marks and a closing point."""
-    return _DRESS.sub(" ", text).replace(" ,", ",").strip(' ."“”')
+    plain = _DRESS.sub(" ", text).replace(" ,", ",").strip(' ."“”')
+    quoted = _QUOTED.fullmatch(plain)
+    return quoted.group(1) if quoted is not None else plain
 
 
 def _squeeze(text: str) -> str:
@@ -99,6 +113,9 @@ class Options:
         """The letter of the option whose whole text ``text`` is, "" for none."""
         squeezed = _squeeze(text)
         found = [letter for letter, option in self._folded.items() if option and option == squeezed]
+        if not found and len(squeezed) >= WORDS:
+            lowered = squeezed.lower()
+            found = [letter for letter, option in self._folded.items() if option.lower() == lowered]
         if len(found) > 1:  # they differ in white space, which then counts
             spelled = " ".join(fold(text).split())
             found = [letter for letter in found if self._spelled(letter) == spelled]
@@ -165,6 +182,7 @@ class Options:
             return whole
         for match in _LETTER.finditer(rest):
             article = match.group() in "AI" and re.match(r"\s+[a-z]", rest[match.end() :])
+            article = article or _ABOUT.match(rest, match.end())
             if match.group() in self.letters and match.group() != letter and not article:
                 return match.group()
         return ""
@@ -186,6 +204,7 @@ class Options:
             opening = _OPENING.match(rest)
             if opening is not None and opening.group(1) in self.letters:
                 article = opening.group(1) in "AI" and re.match(r"\s+[a-z]", rest[1:])
+                article = article or _ABOUT.match(rest, opening.end())
                 if opening.group(1) != letter and not article:
                     return opening.group(1)
             other = self._opens_with(rest, letter)

@@ -88,7 +88,7 @@ _RULED_OUT = late(r"\s*\?\s+(?:no|nope)\b", re.IGNORECASE)
 """A question that is answered at once: "could it be 8? No"."""
 
 _NO = late(r"\bno\b")
-_VALUE_END = late(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z|\s(?:because|since|as(?! well| many)|which|where)\b")
+_VALUE_END = late(r"[.!?;,](?:\s|\Z)|\s\(|\)\s*\Z|(?<!as well)\s(?:because|since|as(?! well| many)|which|where)\b")
 
 
 def is_idle(text: str, at: int) -> bool:
