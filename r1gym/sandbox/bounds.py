@@ -25,6 +25,8 @@ def apply(limits: Limits, factor: float = 1.0) -> Limits:
 
     Where the wall limit was left at its default, it grows to the CPU limit: who gives a minute of CPU means it.
     """
+    if not isinstance(limits, Limits):
+        raise ConfigError(f"limits must be Limits(cpu_seconds=…, …), got {type(limits).__name__} {limits!r:.60}")
     for name, most in _MOST_COUNT.items():
         count = getattr(limits, name)
         if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= most:

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 
 from r1gym.errors import ConfigError, unknown_name
 from r1gym.sandbox import bounds
@@ -124,10 +124,28 @@ def _request(language: Language, program: Program, limits: Limits, calls: bool, 
     return Request("exec", program.content, limits, language.run_argv, name)
 
 
+def _check_tests(tests: Any) -> None:
+    """A value that is no test is refused: left out of the count it would let every program pass."""
+    if isinstance(tests, str) or not isinstance(tests, Sequence):
+        raise ConfigError(f"tests must be a list of StdioCase or CallCase, got {type(tests).__name__} {tests!r:.60}")
+    for number, test in enumerate(tests, start=1):
+        if not isinstance(test, (StdioCase, CallCase)):
+            raise ConfigError(
+                f"test {number} must be StdioCase(input, expected) or CallCase(function, args, expected), "
+                f"got {type(test).__name__} {test!r:.60}"
+            )
+        for text in (test.input, test.expected) if isinstance(test, StdioCase) else (test.function,):
+            if not isinstance(text, str):
+                raise ConfigError(f"test {number} must hold texts, got {type(text).__name__} {text!r:.60}")
+
+
 def _prepare(
     sandbox: Sandbox, language: Language, tests: Sequence[Case], checker: str | CheckerProgram
 ) -> tuple[list[bytes], Compare, bool]:
     """The inputs, how to compare, and whether the tests call a function. Raises ConfigError where they do not fit."""
+    _check_tests(tests)
+    if not isinstance(checker, (str, CheckerProgram)):
+        raise ConfigError(f"a checker is a name or a CheckerProgram, got {type(checker).__name__} {checker!r:.60}")
     calls = [test for test in tests if isinstance(test, CallCase)]
     stdio = [test for test in tests if isinstance(test, StdioCase)]
     if calls and stdio:
@@ -190,7 +208,9 @@ def judge(
     if isolation not in _ISOLATIONS:
         raise unknown_name("isolation", isolation, _ISOLATIONS)
     row = get_language(language)
-    factor = row.time_factor if time_factor == "language" else float(time_factor)
+    if not isinstance(source, str):
+        raise ConfigError(f"source must be the program as str, got {type(source).__name__} {source!r:.60}")
+    factor = row.time_factor if time_factor == "language" else time_factor
     applied = bounds.apply(limits, factor)
     place = resolve(sandbox)
     inputs, compare_with, calls = _prepare(place, row, tests, checker)

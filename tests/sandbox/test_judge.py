@@ -210,6 +210,23 @@ def test_arguments_that_cannot_work_are_refused(sandbox: Sandbox) -> None:
         judge("", "python", [], isolation="frok", sandbox=sandbox)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="mixed"):
         judge("", "python", [StdioCase("", ""), CallCase("f", (), 1)], sandbox=sandbox)
+    for tests, message in [
+        ([("1", "1")], "test 1 must be StdioCase.* got tuple"),
+        ([StdioCase("", ""), {"input": "1", "output": "1"}], "test 2 must be StdioCase.* got dict"),
+        ([StdioCase(7, "7")], "test 1 must hold texts, got int 7"),
+        ("1", "tests must be a list .* got str"),
+        (None, "tests must be a list .* got NoneType"),
+    ]:  # an unknown kind of test was once left out of the count, and the program AC
+        with pytest.raises(ConfigError, match=message):
+            judge("print(1)", "python", tests, sandbox=sandbox)  # type: ignore[arg-type]
+    for change, message in [
+        ({"source": 3}, "source must be the program as str, got int"),
+        ({"checker": 3}, "a checker is a name or a CheckerProgram, got int"),
+        ({"limits": "1s"}, "limits must be Limits.* got str '1s'"),
+        ({"time_factor": "2"}, "time_factor must be a number"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            judge(**{"source": "", "language": "python", "tests": [StdioCase("", "")], "sandbox": sandbox, **change})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="python only"):
         judge("", "cpp", [CallCase("f", (), 1)], sandbox=sandbox)
     with pytest.raises(UnknownNameError, match="docker"):
