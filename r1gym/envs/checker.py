@@ -10,7 +10,7 @@ import gymnasium as gym
 
 from r1gym.envs.conformance import citizenship, episodes, information, verdicts
 from r1gym.envs.conformance.bench import Bench, Fault, NotRunError
-from r1gym.errors import ConformanceError
+from r1gym.errors import ConfigError, ConformanceError
 
 __all__ = ["RULES", "ConformanceReport", "RuleResult", "check_reasoning_env"]
 
@@ -107,8 +107,11 @@ def check_reasoning_env(
         The report; ``report.failed`` is empty, or ``raises`` is False.
 
     Raises:
+        ConfigError: ``env`` is no environment.
         ConformanceError: Broken rules, all of them, each with what was expected, what came, and what to do.
     """
+    if not isinstance(env, gym.Env):
+        raise ConfigError(f"expected an environment, as gym.make returns it, got {type(env).__name__} {env!r:.60}")
     bench = Bench(env, right)
     results = tuple(_tried(name, rule, bench) for name, rule in RULES.items())
     report = ConformanceReport(_name(env), results)

@@ -292,6 +292,8 @@ class ReasoningEnv(gym.Env[str, str]):
         }
 
     def _choose(self, options: Mapping[str, Any]) -> int:
+        if not isinstance(options, Mapping):
+            raise ConfigError(f"options of reset must be a dict, got {type(options).__name__} {options!r:.60}")
         for name in options:
             if name not in OPTIONS:
                 raise unknown_name("option of reset", name, OPTIONS)

@@ -68,9 +68,12 @@ class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
         """
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
             raise ConfigError(f"workers must be 0 (judge in this process) or a number of processes, got {workers!r}")
-        if group_size < 1 or num_envs < 1 or num_envs % group_size:
+        counts = (num_envs, group_size)
+        whole = all(isinstance(each, (int, np.integer)) and not isinstance(each, bool) and each >= 1 for each in counts)
+        if not whole or num_envs % group_size:
             raise ConfigError(
-                f"num_envs must be a multiple of group_size, got num_envs={num_envs} and group_size={group_size}"
+                "num_envs must be a multiple of group_size, both ints from 1, "
+                f"got num_envs={num_envs!r} and group_size={group_size!r}"
             )
         self.num_envs = num_envs
         self.group_size = group_size
@@ -116,6 +119,8 @@ class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
         Raises:
             ConfigError: A mask that cuts a group, or lists of the wrong length.
         """
+        if not isinstance(options, Mapping | None):
+            raise ConfigError(f"options of reset must be a dict, got {type(options).__name__} {options!r:.60}")
         chosen = dict(options or {})
         groups = self._masked_groups(chosen.pop("reset_mask", None))
         pins = self._pins(chosen, len(groups))
@@ -146,6 +151,8 @@ class GroupedVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], Array]):
             ResetNeeded: An environment whose episode is over, or named twice.
             ConfigError: Lists of different length, or an index out of range.
         """
+        if isinstance(completions, str):
+            raise ActionError("expected a list of completions, got one str: a list of one is [completion]")
         places = [int(place) for place in indices]
         completions = list(completions)
         if len(places) != len(completions):

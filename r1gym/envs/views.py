@@ -122,6 +122,8 @@ class TokenMDP(_View):
         super().__init__(
             env, vocabulary=vocabulary, prompt_tokens=prompt_tokens, max_tokens=max_tokens, before=before, after=after
         )
+        if not isinstance(vocabulary, Sequence) or not all(isinstance(piece, str) for piece in vocabulary):
+            raise ConfigError(f"vocabulary must be a text or a list of texts, got {vocabulary!r:.80}")
         self.vocabulary = tuple(vocabulary)
         if not self.vocabulary or "" in self.vocabulary or len(set(self.vocabulary)) < len(self.vocabulary):
             raise ConfigError(f"vocabulary must be different, non-empty pieces of text, got {vocabulary!r:.80}")

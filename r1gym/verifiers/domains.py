@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
@@ -126,6 +126,13 @@ def verify(
     return grader.grade(completion)
 
 
+def _listed(name: str, given: Any) -> list[Any]:
+    """Any iterable but a text, which would be taken apart into its characters."""
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise ConfigError(f"{name} must be a list, one for each verdict, got {type(given).__name__} {given!r:.60}")
+    return list(given)
+
+
 def verify_batch(
     completions: Sequence[str],
     references: Sequence[Any],
@@ -145,12 +152,19 @@ def verify_batch(
             slots).
         extraction: As for ``prepare``.
         **options: As for ``prepare``.
+
+    Raises:
+        ConfigError: No lists of equal length, or ``workers`` is no count.
+        UnknownNameError: As for ``verify``.
     """
+    completions, references = _listed("completions", completions), _listed("references", references)
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+        raise ConfigError(f"workers must be 0 (judge in this process) or a number of processes, got {workers!r}")
     if len(completions) != len(references):
         raise ConfigError(
             f"expected as many references as completions, got {len(references)} and {len(completions)}: pass one each"
         )
-    if workers <= 0 or len(completions) < 2:
+    if not workers or len(completions) < 2:
 
         def judge(pair: tuple[str, Any]) -> Verdict:
             return verify(*pair, domain, extraction=extraction, **options)

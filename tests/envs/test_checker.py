@@ -11,7 +11,7 @@ from strangers import BROKEN, QUESTIONS, ArgumentNotJson, Stranger, WrongGold
 import r1gym
 from r1gym.envs.catalog import CATALOG, Entry
 from r1gym.envs.checker import RULES, check_reasoning_env
-from r1gym.errors import ConformanceError
+from r1gym.errors import ConfigError, ConformanceError
 
 
 def right(env: gym.Env[str, str], info: dict[str, object]) -> str:
@@ -87,3 +87,8 @@ def test_the_report_is_returned_where_asked() -> None:
 def test_without_references_the_gold_is_not_run_and_says_why() -> None:
     report = check_reasoning_env(Stranger())
     assert {r.rule: r.status for r in report.results}["gold"] == "not run" and "right=" in str(report)
+
+
+def test_what_is_no_environment_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"expected an environment, as gym.make returns it, got str 'my/Word-v0'"):
+        check_reasoning_env("my/Word-v0")  # type: ignore[arg-type]

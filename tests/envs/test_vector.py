@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -89,7 +91,7 @@ def test_a_refused_step_changes_nothing() -> None:
     assert envs.step([answer(text) for text in texts])[1].tolist() == [1.0] * 6
 
 
-@pytest.mark.parametrize(("num_envs", "group_size"), [(5, 2), (0, 1), (4, 0), (2, 4)])
+@pytest.mark.parametrize(("num_envs", "group_size"), [(5, 2), (0, 1), (4, 0), (2, 4), (4, "2"), (4.0, 2)])
 def test_broken_groups_are_refused(num_envs: int, group_size: int) -> None:
     with pytest.raises(ConfigError, match="multiple of group_size"):
         grouped(num_envs, group_size)
@@ -120,3 +122,20 @@ def test_a_grouped_step_tells_what_single_steps_tell(id: str) -> None:
     assert list(info) == list(expected) and list(info["reward_terms"]) == list(expected["reward_terms"])
     np.testing.assert_equal(info, expected)
     assert envs.step_subset([], [])[1].shape == (0,)
+
+
+def test_one_text_is_no_list_of_completions() -> None:
+    envs = grouped(4, 2)
+    envs.reset(seed=0)
+    with pytest.raises(ActionError, match=r"list of one is \[completion\]"):
+        envs.step("abcd")
+    with pytest.raises(ActionError, match="got one str"):
+        envs.step_subset([0, 1], "ab")
+    assert envs.step(["a"] * 4)[1].shape == (4,)  # nothing was taken
+
+
+@pytest.mark.parametrize("options", ["index", [1], 3])
+def test_options_that_are_no_dict_are_named(options: Any) -> None:
+    for env in (grouped(4, 2), gym.make("r1/Arithmetic-v0").unwrapped):
+        with pytest.raises(ConfigError, match=r"options of reset must be a dict, got (str|list|int)"):
+            env.reset(options=options)

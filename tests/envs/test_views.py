@@ -153,6 +153,8 @@ def test_tasks_without_an_integer_are_not_drawn(tmp_path: Any) -> None:
         (lambda: tokens(vocabulary="aa"), "different, non-empty pieces"),
         (lambda: tokens(vocabulary=[]), "different, non-empty pieces"),
         (lambda: tokens(vocabulary=["a", ""]), "different, non-empty pieces"),
+        (lambda: tokens(vocabulary=5), "a text or a list of texts, got 5"),
+        (lambda: tokens(vocabulary=["a", 1]), "a text or a list of texts"),
         (lambda: tokens(max_tokens=1), "max_tokens must be an int from 2"),
         (lambda: tokens(prompt_tokens=-1), "prompt_tokens must be an int from 0"),
         (lambda: choice(k=1), "k must be an int from 2 to 64"),

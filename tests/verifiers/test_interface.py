@@ -87,6 +87,26 @@ def test_batch_lengths_must_agree():
 
 
 @pytest.mark.parametrize(
+    ("completions", "references", "workers", "message"),
+    [
+        ("ab", ["1", "2"], 0, "completions must be a list.* got str 'ab'"),
+        (["a", "b"], "12", 0, "references must be a list.* got str '12'"),
+        (["a"], 1, 0, "references must be a list.* got int 1"),
+        (["a"], ["1"], -1, "workers must be 0 .* got -1"),
+        (["a"], ["1"], "2", "workers must be 0 .* got '2'"),
+    ],
+)
+def test_a_batch_of_another_form_is_refused(completions, references, workers, message):
+    with pytest.raises(ConfigError, match=message):
+        verify_batch(completions, references, workers=workers)
+
+
+def test_a_batch_may_be_any_iterable():
+    (verdict,) = verify_batch((text for text in [r"\boxed{7}"]), ("7",))
+    assert verdict.outcome is Outcome.CORRECT
+
+
+@pytest.mark.parametrize(
     ("text", "score"),
     [
         ("<think>a</think><answer>7</answer>", 1.0),
