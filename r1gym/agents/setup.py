@@ -10,7 +10,7 @@ import r1gym  # noqa: F401  (registers the environments)
 from r1gym.agents.credit import check_offsets
 from r1gym.agents.held_out import TASKS_AT_ONCE
 from r1gym.config import as_json
-from r1gym.envs.registering import registered_spec
+from r1gym.envs.registering import explained, registered_spec
 from r1gym.envs.vector import GroupedVectorEnv
 from r1gym.errors import ConfigError, PromptTooLongError, UnknownNameError
 from r1gym.logbook import RunFolder
@@ -35,17 +35,12 @@ SPOT_CHECKS = 256
 
 def _make(name: str, num_envs: int, group_size: int, **options: Any) -> TextEnv:
     """The environment ``name``: in groups where it can hold them, so that a whole batch is judged in one step."""
-    try:
+    with explained(name):
         if _grouped(name):
             envs = gym.make_vec(name, num_envs=num_envs, group_size=group_size, **options)
             assert isinstance(envs, GroupedVectorEnv)
             return envs
         return gym.make(name, **options)
-    except gym.error.UnregisteredEnv as error:
-        raise UnknownNameError(f"unknown environment {name!r}: {error} (python -m r1gym.envs lists ours)") from error
-    except (gym.error.Error, ModuleNotFoundError, TypeError) as error:
-        # TypeError is what gym.make raises for an option that a third party's environment does not take.
-        raise ConfigError(f"cannot make the environment {name!r}: {error}") from error
 
 
 def _is_ours(name: str) -> bool:

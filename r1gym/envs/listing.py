@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from r1gym.config import parse
 from r1gym.envs.catalog import CATALOG, Entry
 
 __all__ = ["main", "rows"]
@@ -27,8 +31,14 @@ def _sizes(entry: Entry) -> str:
     return ", ".join([*parts, f"sample {dict(entry.sizes).get('sample', 10)}"])
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class ListingConfig:
+    """Print every environment id with its tasks, its verifier and its reward terms; a pipe gets tabs."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     """Print the catalog."""
+    parse(ListingConfig, argv, prog="python -m r1gym.envs")
     from rich.console import Console
     from rich.table import Table
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1gym.envs.catalog import CATALOG
-from r1gym.errors import ConfigError, DataNotFoundError, unknown_name
+from r1gym.errors import ConfigError, DataNotFoundError, UnknownNameError, unknown_name
 from r1gym.tasks.own import described, is_function
 
 if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
 
-__all__ = ["register_task_env", "registered_spec", "splits_of"]
+__all__ = ["explained", "register_task_env", "registered_spec", "splits_of"]
 
 Tasks = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
 
@@ -26,7 +27,7 @@ def register_task_env(
     tasks: Tasks,
     verifier: str = "math",
     *,
-    prompt: str = "boxed",
+    prompt: str | None = None,
     rewards: Mapping[str, float] | str | None = None,
     fields: Mapping[str, str] | None = None,
     extraction: str = "lenient",
@@ -48,7 +49,7 @@ def register_task_env(
             for each split, ``{"train": …, "test": …}``. One alone is the split "train". A relative path is looked for
             in the working directory, then beside the file that registers.
         verifier: The domain that judges: math, choice, …
-        prompt: A template's name, or a text with the place ``{question}``.
+        prompt: A template's name, or a text with the place ``{question}``; left out "boxed", for code "program".
         rewards: Weight by term; ``{"accuracy": 1.0}`` if left out.
         fields: For "question", "reference", "id" (not needed) and, for choice, "options": what a row calls it.
         extraction: As for every environment.
@@ -64,8 +65,12 @@ def register_task_env(
 
     if verifier not in DOMAINS:
         raise unknown_name("verifier", verifier, DOMAINS)
+    if prompt is None:
+        prompt = "program" if verifier == "code" else "boxed"
     template_named(prompt)
     check_weights(rewards)
+    if fields is not None and not isinstance(fields, Mapping):
+        raise ConfigError(f"fields must be a dict such as {{'question': 'problem'}}, got {fields!r:.60}")
     folder = Path(str(sys._getframe(1).f_globals.get("__file__", ""))).parent
     splits = dict(tasks) if isinstance(tasks, Mapping) else {"train": tasks}
     places = {split: _place(place, folder) for split, place in splits.items()}
@@ -126,6 +131,27 @@ def registered_spec(name: str) -> EnvSpec | None:
         return gym.spec(env_id)
     except (gym.error.Error, ModuleNotFoundError):
         return None
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Around ``gym.make(name, …)``: what Gymnasium says of an id or its options is raised as one of our errors.
+
+    Raises:
+        UnknownNameError: No such id.
+        ConfigError: No such module, or an environment that does not take the options.
+    """
+    import gymnasium as gym
+
+    try:
+        yield
+    except gym.error.UnregisteredEnv as error:
+        known = [each for each, spec in gym.registry.items() if str(spec.entry_point).startswith("r1gym.")]
+        hint = "One of your own is given as module:id, where importing the module registers it"
+        raise UnknownNameError(f"{unknown_name('environment', name, known)}. {hint}") from error
+    except (gym.error.Error, ModuleNotFoundError, TypeError) as error:
+        # TypeError is what gym.make raises for an option that a third party's environment does not take.
+        raise ConfigError(f"cannot make the environment {name!r}: {error}") from error
 
 
 def splits_of(name: str) -> tuple[str, ...]:

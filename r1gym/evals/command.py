@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from r1gym import __version__
 from r1gym.config import as_json, parse, run_command
-from r1gym.errors import ConfigError, DataError, RunFolderError, unknown_name
+from r1gym.errors import ConfigError, DataError, RunFolderError
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -248,17 +248,14 @@ def _options(config: EvalConfig) -> dict[str, Any]:
 def _make(env_id: str, options: Mapping[str, Any]) -> gym.Env[str, str]:
     import gymnasium as gym
 
+    from r1gym.envs.registering import explained
+
     if isinstance(options.get("source"), Mapping):  # stored by an environment of register_task_env: all is in there
         return gym.make(
             gym.envs.registration.EnvSpec(env_id, "r1gym.envs.reasoning:ReasoningEnv", kwargs=dict(options))
         )
-    try:
+    with explained(env_id):
         return gym.make(env_id, disable_env_checker=True, **options)
-    except (gym.error.NameNotFound, gym.error.NamespaceNotFound, gym.error.VersionNotFound) as error:
-        known = [each for each, spec in gym.registry.items() if str(spec.entry_point).startswith("r1gym.")]
-        raise unknown_name("environment id", env_id, known or gym.registry) from error
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"cannot make the environment {env_id!r}: {error}") from error
 
 
 def _store(out: str | None, identity: Mapping[str, Any], k: int, name: str) -> Store:

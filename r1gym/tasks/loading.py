@@ -80,7 +80,10 @@ def load(source: Source, split: str, data: str | None = None, *, offline: bool =
 def _file(option: str, name: str) -> Path:
     path = Path(name).expanduser()
     if not path.is_file():
-        raise DataNotFoundError(f"{option}={str(name)!r}: there is no such file")
+        looked = (
+            "it is a folder, and a JSON-lines file was expected" if path.is_dir() else f"looked for {path.absolute()}"
+        )
+        raise DataNotFoundError(f"{option}={str(name)!r}: there is no such file; {looked}")
     return path
 
 

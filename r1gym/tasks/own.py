@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -104,6 +105,8 @@ class RowReader:
         value = row.present(name)
         if value is None:
             raise row.error(name, "expected the gold answer, got null")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise row.error(name, f"expected the gold answer, got {value}: JSON's NaN and Infinity are no numbers")
         if self.options:
             return self._choice(row, value)
         if self.domain in TEXTS:

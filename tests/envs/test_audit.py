@@ -178,3 +178,34 @@ def test_a_hole_makes_the_command_fail(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "false_passes" in as_text(card)
     write(tmp_path, [card])
     assert "| 0 | 2 | 0 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["r1/MATH50-v0"], "unknown environment 'r1/MATH50-v0'"),
+        (["mine/X-v0"], "One of your own is given as module:id"),
+        (["no_such_module:mine/X-v0"], "No module named 'no_such_module'"),
+        (["CartPole-v1"], "audit needs an environment of tasks"),
+        (["CartPole-v1", "--split", "test"], "unexpected keyword argument 'split'"),
+        (["r1/MATH500-v0", "--rows", "99"], "--rows must be from 1 to 60, got 99"),
+    ],
+)
+def test_mistakes_of_the_command_are_one_line_and_status_2(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli(["audit", *words])
+    said = capsys.readouterr()
+    assert ended.value.code == 2 and message in said.err and said.out == ""
+    assert said.err.startswith("error: ") and said.err.count("\n") == 1
+
+
+def test_the_command_takes_tasks_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": "How many legs has a spider?", "reference": 8}\n', encoding="utf-8")
+    r1gym.register_task_env("audited/Own-v0", tasks=rows)
+    with pytest.raises(SystemExit) as ended:
+        cli(["audit", "audited/Own-v0", "--quick", "--rows", "1", "5"])
+    assert ended.value.code == 0
+    assert "split train, 1 tasks" in capsys.readouterr().out

@@ -211,6 +211,7 @@ def test_weights_and_prompts_go_along(tmp_path: Path) -> None:
         ([{"problem": "?", "value": [1]}], "line 1, field 'value': expected a string, got list"),
         ([{"problem": "?", "value": True}], "line 1, field 'value': expected a string, got bool"),
         ([{"problem": "?", "value": None}], "line 1, field 'value': expected the gold answer, got null"),
+        ([{"problem": "?", "value": float("nan")}], "line 1, field 'value': expected the gold answer, got nan"),
         ([{"problem": 3, "value": 1}], "line 1, field 'problem': expected a string, got int"),
         ([{"problem": " ", "value": 1}], "line 1, field 'problem': is blank"),
         ([{"problem": "?", "value": 1, "id": 1.5}], "line 1, field 'id': expected a string, got float"),
@@ -247,6 +248,7 @@ def test_a_reference_that_its_verifier_refuses_names_file_and_line(tmp_path: Pat
         ({"prompt": "Solve this problem."}, ConfigError, "needs the place {question}"),
         ({"rewards": {"acuracy": 1.0}}, UnknownNameError, "Did you mean 'accuracy'"),
         ({"fields": {"qestion": "q"}}, UnknownNameError, "Did you mean 'question'"),
+        ({"fields": "problem"}, ConfigError, "fields must be a dict such as"),
         ({"fields": {"question": 3}}, ConfigError, "must be the name of a row's field"),
         ({"fields": {"options": "o"}}, ConfigError, "is for verifier 'choice'"),
         ({"tasks": "no_such.jsonl"}, DataNotFoundError, "there is no such file; looked for"),
@@ -279,6 +281,14 @@ def test_a_function_that_gives_no_rows_is_named(function: str, verifier: str, me
     with pytest.raises(ValueError, match=message) as caught:
         gym.make("my/Function-v0")
     assert f"{__name__}:{function}" in str(caught.value)
+
+
+def test_a_program_is_asked_for_as_one(tmp_path: Path) -> None:
+    reference = {"tests": [{"input": "7", "output": "49"}]}
+    r1gym.register_task_env(
+        "my/Program-v0", write(tmp_path / "p.jsonl", [{"question": "?", "reference": reference}]), "code"
+    )
+    assert gym.make("my/Program-v0").reset(seed=0)[1]["template"] == "program"
 
 
 def test_changed_fields_are_read_anew(tmp_path: Path) -> None:

@@ -30,7 +30,13 @@ def test_human_prints_at_reset_and_step(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_listing_has_a_row_an_id(capsys: pytest.CaptureFixture[str]) -> None:
-    listing.main()
+    listing.main([])
     lines = capsys.readouterr().out.rstrip("\n").split("\n")
     assert [line.split("\t")[0] for line in lines] == ["id", *(entry.id for entry in CATALOG)]
     assert "r1/MATH500-v0\tcompetition math\ttest 500, sample 10\tboxed\tmath\taccuracy ×1, format ×0" in lines[1]
+
+
+def test_the_listing_takes_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        listing.main(["r1/MATH500-v0"])
+    assert ended.value.code == 2 and capsys.readouterr().out == ""

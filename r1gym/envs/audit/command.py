@@ -11,9 +11,11 @@ import gymnasium as gym
 from tyro.conf import Positional
 
 from r1gym.config import parse
+from r1gym.envs.audit.checklist import ROWS
 from r1gym.envs.audit.records import Scorecard
 from r1gym.envs.audit.running import AUDITABLE, audit, grader_hash
 from r1gym.envs.audit.scorecard import as_text, state_of, write
+from r1gym.envs.registering import explained, splits_of
 from r1gym.errors import ConfigError
 
 __all__ = ["AuditConfig", "main"]
@@ -26,7 +28,7 @@ class AuditConfig:
     env: Positional[str]
     """An id, for example r1/MATH500-v0, or all."""
     split: str = "sample"
-    """Which tasks; "sample" is at hand everywhere."""
+    """Which tasks; "sample" is at hand everywhere. An environment of your own without it: its default split."""
     limit: int = 10
     """Tasks to try; more are drawn from by seed."""
     seed: int = 0
@@ -45,6 +47,10 @@ class AuditConfig:
     def __post_init__(self) -> None:
         if self.limit < 1:
             raise ConfigError(f"limit must be at least 1, got {self.limit}")
+        numbers = [row.number for row in ROWS]
+        for number in self.rows:
+            if number not in numbers:  # a card of no rows would look like one without holes
+                raise ConfigError(f"--rows must be from {numbers[0]} to {numbers[-1]}, got {number}")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,8 +69,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _audited(name: str, config: AuditConfig) -> Scorecard:
-    options = f" --split {config.split} --limit {config.limit} --seed {config.seed}{' --quick' * config.quick}"
-    env = gym.make(name, split=config.split)
+    splits = splits_of(name)
+    lacking = config.split == AuditConfig.split and config.split not in splits
+    with explained(name):
+        env = gym.make(name) if lacking else gym.make(name, split=config.split)
+    split = getattr(env.unwrapped, "split", config.split)
+    options = f" --split {split} --limit {config.limit} --seed {config.seed}{' --quick' * config.quick}"
     try:
         return audit(
             env, limit=config.limit, seed=config.seed, quick=config.quick, only=config.rows,
