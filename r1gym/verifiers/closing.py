@@ -54,7 +54,7 @@ _TRAIL = late(
 )
 _WRAPPED = late(
     r"\$\$?(.{1,120}?)\$\$?|\\\((.{1,120}?)\\\)|\\\[(.{1,120}?)\\\]|\*\*(.{1,60}?)\*\*"
-    r"|\\(?:textbf|mathbf|text)\{([^{}]{1,60})\}|\((.{1,60})\)",
+    r"|\\(?:textbf|mathbf|text)\{([^{}]{1,60})\}|\(([^,]{1,60})\)",
     re.DOTALL,
 )
 _VALUE = late(rf"{_MATHS}{{1,120}}+\Z")
@@ -132,6 +132,8 @@ def _stated(tail: str, start: int, content: str) -> list[str]:
         statement = statement[lead.end() :] if lead is not None else statement
     trail = _TRAIL.search(statement)
     value = statement[: trail.start()] if trail is not None else statement
+    if trail is not None and trail.group()[:1] == ")" and _opens(value) > value.count(")") + value.count("]"):
+        value += ")"
     aside = _ASIDE.match(value)
     value = aside.group(1) if aside is not None else value
     value = _WORDS.get(value.lower(), value)
@@ -139,6 +141,10 @@ def _stated(tail: str, start: int, content: str) -> list[str]:
         return []
     # A number beside a choice or a word answers something else, and so does a letter beside a number.
     return _competing(value, content) if bool(_NUMBER.search(value)) == bool(_NUMBER.search(content)) else []
+
+
+def _opens(value: str) -> int:
+    return value.count("(") + value.count("[")
 
 
 def _competing(value: str, content: str) -> list[str]:
@@ -154,4 +160,6 @@ def _competing(value: str, content: str) -> list[str]:
         return []
     said = _LABEL.match(content.partition("=")[0]) if "=" in content else None
     right = right.rpartition("=")[2]
-    return [right] if (said is None or said.group(1) == label.group(1)) and _letters(right) <= _letters(content) else []
+    if (said is not None and said.group(1) != label.group(1)) or not _letters(right) <= _letters(content):
+        return []
+    return [right] if said is None else [value]

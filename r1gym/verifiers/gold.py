@@ -74,11 +74,33 @@ def clean(answer: str) -> str:
             if match is not None:
                 answer = next(group for group in match.groups() if group is not None)
             answer = _OUTER.sub("", answer, count=1) if answer.startswith("\\displaystyle") else answer
+        if answer[-1:] == "}" and answer[:1] in "{\\":
+            answer = _undressed(answer)
         if answer == before:
             break
     return answer
 
 
+_DRESS = re.compile(
+    r"(?:\\(?:mathbf|boldsymbol|bm|pmb)\s*|\\(?:text)?color\s*\{(?:blue|red|green|black|purple|orange|magenta|teal|cyan"
+    r"|violet|brown)\}\s*)?\{"
+)
+
+
+def _undressed(answer: str) -> str:
+    r"""``answer`` without braces, bold type or a colour that can be seen around all of it."""
+    dress = _DRESS.match(answer)
+    if dress is None or "\\choose" in answer or "\\over" in answer:  # whose braces are their own
+        return answer
+    depth = 1
+    for brace in _BRACES.finditer(answer, dress.end()):
+        depth += {"{": 1, "}": -1}.get(brace.group(), 0)
+        if depth == 0:
+            return answer[dress.end() : -1] if brace.end() == len(answer) else answer
+    return answer
+
+
+_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 _STATING = frozenset("\\AaTtFf")
 _LEAD = re.compile(
     r"(\\text(?:bf|it|rm)?\s*\{\s*)?(?:the\s+)?(?:final\s+)?answer(?:\s+is\b|\s*:|(?=\s*\}))\s*:?(\s*\}\s*:?)?\s*",

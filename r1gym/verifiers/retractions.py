@@ -35,7 +35,7 @@ _DOUBTED = late(
     r" (?:wrong|incorrect|mistaken|false|not (?:right|correct|true|the (?:right|correct) answer))\b)",
     re.IGNORECASE,
 )
-_MATHS = r"\$(?:\\\$|[^$\n]){1,80}\$"
+_MATHS = r"(?:\$(?:\\\$|[^$\n]){1,80}\$|\\\([^\n]{1,80}?\\\))"
 _VALUE = (
     rf"({_MATHS}|\$?\s*(?:[a-zA-Z] ?(?:[=<>]|\\[lg]eq?(?![a-z])) ?)?[-+(\[|<>]{{0,3}}(?:\d|\\[a-z{{])[^\s,;?!]{{0,40}}"
     r"|\$?[a-zA-Z] ?[-+*/^] ?(?:[\d\\(]|[a-z](?![a-z]))[^\s,;?!]{0,40})"
@@ -129,8 +129,11 @@ def other_values(tail: str) -> list[str]:
             found.append(match.group(1))
     values = [
         value.strip("$ ")
-        if value.startswith("$") and value.endswith("$")
+        if (value.startswith("$") and value.endswith("$")) or (value.startswith("\\(") and value.endswith("\\)"))
         else _VALUE_END.split(value, maxsplit=1)[0].strip(" $*?!\n")
         for value in found
     ]
-    return [value[:-1] if value.endswith(")") and value.count(")") > value.count("(") else value for value in values]
+    return [
+        value[:-1] if value.endswith(")") and value.count(")") > value.count("(") + value.count("[") else value
+        for value in values
+    ]
