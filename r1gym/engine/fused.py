@@ -52,18 +52,30 @@ class FusedModel:
     """Of one head."""
 
     def stale(self, model: Any) -> bool:
-        """The model's parameters have moved (another dtype or device, new embeddings) or layers were replaced."""
-        if len(model.model.layers) != len(self.layers) or not_compact(model):
+        """A parameter has moved (another dtype or device, new embeddings, merged adapters) or layers were replaced."""
+        body = model.model
+        if len(body.layers) != len(self.layers) or not_compact(model):
             return True
-        pairs = [(model.model.embed_tokens.weight, self.embed), (model.lm_head.weight, self.head)]
-        for theirs, ours in zip(model.model.layers, self.layers, strict=True):
+        pairs = [
+            (body.embed_tokens.weight, self.embed),
+            (body.norm.weight, self.norm),
+            (model.lm_head.weight, self.head),
+        ]
+        for theirs, ours in zip(body.layers, self.layers, strict=True):
+            attention, mlp = theirs.self_attn, theirs.mlp
+            linears = [attention.q_proj, attention.k_proj, attention.v_proj]
             pairs += [
-                (theirs.self_attn.q_proj.weight, ours.qkv),
-                (theirs.self_attn.o_proj.weight, ours.o),
-                (theirs.mlp.gate_proj.weight, ours.gate_up),
-                (theirs.mlp.down_proj.weight, ours.down),
+                (_whole(linears, "weight"), ours.qkv),
+                (_whole(linears, "bias"), ours.qkv_bias),
+                (attention.o_proj.weight, ours.o),
+                (_whole([mlp.gate_proj, mlp.up_proj], "weight"), ours.gate_up),
+                (mlp.down_proj.weight, ours.down),
+                (theirs.input_layernorm.weight, ours.norm_in),
+                (theirs.post_attention_layernorm.weight, ours.norm_mid),
+                (attention.q_norm.weight if hasattr(attention, "q_norm") else None, ours.norm_q),
+                (attention.k_norm.weight if hasattr(attention, "k_norm") else None, ours.norm_k),
             ]
-        return any(ours.data_ptr() != theirs.data_ptr() or ours.dtype != theirs.dtype for theirs, ours in pairs)
+        return not all(_is(theirs, ours) for theirs, ours in pairs)
 
 
 def not_compact(model: Any) -> str:
@@ -133,6 +145,19 @@ def _fuse_layer(layer: Any) -> FusedLayer:
         norm_q=attention.q_norm.weight.data if hasattr(attention, "q_norm") else None,
         norm_k=attention.k_norm.weight.data if hasattr(attention, "k_norm") else None,
     )
+
+
+def _is(theirs: torch.Tensor | None, ours: torch.Tensor | None) -> bool:
+    """Both are the same memory, read in the same way; or there is neither."""
+    if theirs is None or ours is None:
+        return theirs is ours
+    return theirs.data_ptr() == ours.data_ptr() and theirs.dtype == ours.dtype and theirs.shape == ours.shape
+
+
+def _whole(linears: list[nn.Linear], name: str) -> torch.Tensor | None:
+    """The one tensor that the linears' weights (or biases) still are the rows of; None where they lie apart."""
+    parameters = [getattr(linear, name) for linear in linears]
+    return None if any(each is None for each in parameters) else _joined([each.data for each in parameters])
 
 
 def _join(linears: list[nn.Linear], name: str) -> torch.Tensor | None:
