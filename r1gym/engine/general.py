@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from r1gym.engine.adapters import standing
 from r1gym.engine.attention import paged_attention, write_pages
 from r1gym.engine.cache import PAGE
 from r1gym.engine.pages import TRASH, PagePool
@@ -56,8 +57,9 @@ class GeneralForward:
         """The model has changed under the engine."""
         return self._where != self._fingerprint()
 
-    def _fingerprint(self) -> tuple[tuple[int, torch.dtype], ...]:
-        return tuple((parameter.data_ptr(), parameter.dtype) for parameter in self.model.parameters())
+    def _fingerprint(self) -> tuple[object, ...]:
+        tensors = tuple((parameter.data_ptr(), parameter.dtype) for parameter in self.model.parameters())
+        return tensors, standing(self.model)
 
     def _probe(self) -> tuple[int, int, int]:
         """One forward pass of two tokens, to see which layers call our attention with which shapes."""
