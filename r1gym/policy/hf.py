@@ -18,7 +18,7 @@ from r1gym.engine.choice import choose
 from r1gym.engine.packed import packed_logprobs
 from r1gym.engine.request import Request, Sample
 from r1gym.engine.stopping import StopStrings
-from r1gym.errors import ModelError, PromptTooLongError
+from r1gym.errors import ConfigError, ModelError, PromptTooLongError
 from r1gym.policy import tokens
 from r1gym.policy.offsets import Offsets
 from r1gym.policy.quiet import no_progress_bars
@@ -96,10 +96,11 @@ class HFPolicy:
         """Draw ``group_size`` completions of each prompt, [P][G].
 
         Raises:
+            ConfigError: ``seeds`` is not [P][G].
             PromptTooLongError: A prompt leaves no room for a single token in the model's context.
             NumericalError: The model gave NaN.
         """
-        requests = self._requests(prompts, sampling, seeds)
+        requests = self._requests(prompts, group_size, sampling, seeds)
         completions = [self._completion(sample, sampling) for sample in self._sampler.run(requests, sampling)]
         return [completions[p * group_size : (p + 1) * group_size] for p in range(len(prompts))]
 
@@ -126,7 +127,7 @@ class HFPolicy:
         Raises:
             ModelError: This model keeps no cache that a dialogue could go on in (it is sampled by ``generate``).
         """
-        requests = self._requests(prompts, sampling, seeds)
+        requests = self._requests(prompts, group_size, sampling, seeds)
 
         def by_number(number: int, turns: Sequence[Sample]) -> Sequence[int] | None:
             p, g = divmod(number, group_size)
@@ -136,8 +137,15 @@ class HFPolicy:
         dialogues = [[self._completion(turn, sampling) for turn in turns] for turns in drawn]
         return [dialogues[p * group_size : (p + 1) * group_size] for p in range(len(prompts))]
 
-    def _requests(self, prompts: Sequence[Prompt], sampling: Sampling, seeds: Sequence[Sequence[int]]) -> list[Request]:
+    def _requests(
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seeds: Sequence[Sequence[int]]
+    ) -> list[Request]:
         """One request a completion, after a look at whether the sampler still fits the model."""
+        if [len(row) for row in seeds] != [group_size] * len(prompts):
+            raise ConfigError(
+                f"seeds must be {len(prompts)} rows (one a prompt) of {group_size} (one a completion), got rows of "
+                f"{[len(row) for row in seeds]}"
+            )
         if self._sampler.stale:
             log.warning("the model has changed under the sampler (its parameters have moved): starting it anew")
             self._sampler = choose(self.model, self.stops, self.max_slots, self._decode)
@@ -233,10 +241,9 @@ class HFPolicy:
 
         try:
             with no_progress_bars():
-                if hasattr(self.model, "peft_config"):  # what save_pretrained of peft writes: the adapter alone
-                    from peft import load_peft_weights, set_peft_model_state_dict
-
-                    set_peft_model_state_dict(self.model, load_peft_weights(str(path), device="cpu"))
+                if hasattr(self.model, "peft_config"):  # what save_pretrained of peft writes: the adapters alone
+                    for name in self.model.peft_config:
+                        _load_adapter(self.model, name, path if name == "default" else path / name)
                     return
                 stored = AutoModelForCausalLM.from_pretrained(path, dtype=self.model.dtype)
             self.model.load_state_dict(stored.state_dict())
@@ -256,6 +263,19 @@ def _place(name: str) -> dict[str, Any]:
     if not path.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1 or path.suffix == ".gguf"):
         raise ModelError(f"no model at {name!r}: give a folder with config.json, a .gguf file, or a hub id")
     return {"pretrained_model_name_or_path": str(path) if path.exists() else name}
+
+
+def _load_adapter(model: Any, name: str, path: Path) -> None:
+    """Read one adapter; ModelError where the file holds those of other modules, which peft leaves out in silence."""
+    from peft import get_peft_model_state_dict, load_peft_weights, set_peft_model_state_dict
+
+    stored = load_peft_weights(str(path), device="cpu")
+    own = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    lacking = sorted(own.keys() - stored.keys())
+    left = sorted(set_peft_model_state_dict(model, stored, adapter_name=name).unexpected_keys)
+    if lacking or left:
+        found = f"lacks {lacking[0]}" if lacking else f"holds {left[0]}, which the model has not"
+        raise ModelError(f"the adapter in {path} does not fit this model's {name!r}: it {found}")
 
 
 def _first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ import torch
 from r1gym.engine import choice
 from r1gym.engine.adapters import unwrap
 from r1gym.engine.compact import CompactForward
+from r1gym.engine.dense import DenseForward
 from r1gym.engine.engine import Engine
 from r1gym.engine.fused import not_compact
 from r1gym.engine.general import GeneralForward
@@ -124,3 +125,66 @@ def test_a_policy_learns_stores_and_reads_its_adapter(tmp_path: Path, fresh_mode
         other.load(tmp_path)
         assert torch.equal(other.logprobs(ids, mask), policy.logprobs(ids, mask))
     assert other.sample([prompt], 1, GREEDY, [[1]]) == policy.sample([prompt], 1, GREEDY, [[1]])
+
+
+@pytest.mark.parametrize("target", ["q_proj", "v_proj", "up_proj", "o_proj"])
+def test_weights_that_a_merge_puts_elsewhere_are_noticed(target: str, fresh_model: Callable[[str], Any]) -> None:
+    """A safe merge replaces the tensor of each target, and of no other matrix."""
+    model = fresh_model("llama")
+    forwards = CompactForward(model), DenseForward(model)
+    model.requires_grad_(False)
+    merged = with_lora(model, target_modules=[target]).merge_and_unload(safe_merge=True)
+    assert merged is model and not_compact(model) == ""
+    assert all(forward.stale for forward in forwards)
+    assert not CompactForward(model).stale
+
+
+@pytest.mark.parametrize("name", ["self_attn.k_proj.bias", "input_layernorm.weight", "self_attn.q_norm.weight"])
+def test_small_parameters_that_move_are_noticed_too(name: str, fresh_model: Callable[[str], Any]) -> None:
+    model = fresh_model("qwen3" if "q_norm" in name else "qwen2")
+    forward = CompactForward(model)
+    assert not forward.stale
+    parameter = model.model.layers[1].get_parameter(name)
+    parameter.data = parameter.data * 2
+    assert forward.stale
+
+
+def test_adapters_merged_or_switched_off_make_captured_graphs_stale(fresh_model: Callable[[str], Any]) -> None:
+    model = with_lora(fresh_model("llama"), target_modules=["v_proj"])
+    forward = GeneralForward(unwrap(model))
+    assert not forward.stale
+    with model.disable_adapter():
+        assert forward.stale
+    model.merge_adapter()
+    assert forward.stale
+    model.unmerge_adapter()
+    assert not forward.stale
+
+
+def lora_policy(fresh_model: Callable[[str], Any], targets: list[str], name: str = "default") -> HFPolicy:
+    model = fresh_model("llama")
+    config = peft.LoraConfig(r=2, init_lora_weights=False, target_modules=targets)
+    return HFPolicy(peft.get_peft_model(model, config, adapter_name=name), character_tokenizer("abc"))
+
+
+def test_an_adapter_of_another_name_comes_back(fresh_model: Callable[[str], Any], tmp_path: Path) -> None:
+    policy = lora_policy(fresh_model, ["v_proj"], "mine")
+    stored = [parameter.detach().clone() for parameter in policy.parameters()]
+    policy.save(tmp_path)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.zero_()
+    policy.load(tmp_path)
+    assert stored and all(torch.equal(a, b) for a, b in zip(policy.parameters(), stored, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("stored", "own"),
+    [(["v_proj"], ["q_proj"]), (["v_proj"], ["q_proj", "v_proj"]), (["q_proj", "v_proj"], ["v_proj"])],
+)
+def test_an_adapter_for_other_modules_is_refused(
+    stored: list[str], own: list[str], fresh_model: Callable[[str], Any], tmp_path: Path
+) -> None:
+    lora_policy(fresh_model, stored).save(tmp_path)
+    with pytest.raises(ModelError, match=r"does not fit this model's 'default': it (lacks|holds) .*_proj"):
+        lora_policy(fresh_model, own).load(tmp_path)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from r1gym.errors import ModelError, PromptTooLongError, TokenizerError
+from r1gym.errors import ConfigError, ModelError, PromptTooLongError, TokenizerError
 from r1gym.policy.hf import HFPolicy
 from r1gym.policy.tokens import character_tokenizer
 from r1gym.types import Sampling
@@ -250,3 +250,11 @@ def test_a_stop_string_ends_the_text_and_leaves_the_ids_whole() -> None:
         assert (got.text, got.finish) == (text, "stop")
         assert got.token_ids == plain.token_ids[: len(got.token_ids)] and len(got.logprobs) == len(got.token_ids)
         assert policy._decode(got.token_ids).startswith(plain.text[:5])
+
+
+@pytest.mark.parametrize("seeds", [[[1], [2]], [[1, 2]], [[1, 2], [3, 4, 5]], [[1, 2]] * 3])
+def test_seeds_that_are_not_one_a_completion_are_refused(seeds: list[list[int]]) -> None:
+    """They would shift completions to other prompts' groups."""
+    policy = tiny()
+    with pytest.raises(ConfigError, match=r"2 rows \(one a prompt\) of 2 \(one a completion\)"):
+        policy.sample(ask(policy, "1+1=", "2+2="), 2, Sampling(max_new_tokens=4), seeds)
