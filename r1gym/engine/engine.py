@@ -13,7 +13,7 @@ import torch
 from r1gym.engine import memory
 from r1gym.engine.cache import PAGE
 from r1gym.engine.pages import PagePool
-from r1gym.engine.request import Request, Sample, check_context, context_of
+from r1gym.engine.request import Request, Sample, check_requests, context_of
 from r1gym.engine.scheduling import Run
 from r1gym.engine.slots import Slots
 from r1gym.engine.stepping import Stepper
@@ -127,13 +127,13 @@ class Engine:
                 "the model's parameters have moved since the engine was made (other dtype, device or embeddings): "
                 "make a new engine"
             )
-        check_context(model, requests)
+        check_requests(model, requests)
         was_training = model.training
         model.eval()
         try:
             return Run(self, requests, sampling, answers, context_of(model)).finish()
         except (RuntimeError, MemoryError) as error:
-            if not memory.out_of_memory(error):
+            if not memory.out_of_memory(error) or (answers is not None and error is answers.failure):
                 raise
             self.stepper.drop()
             free = memory.free_bytes(self.pool.data.device)

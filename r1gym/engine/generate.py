@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from r1gym.engine import repetition
-from r1gym.engine.request import Request, Sample, check_context
+from r1gym.engine.request import Request, Sample, check_requests
 from r1gym.engine.sampling import draw, uniform
 from r1gym.engine.stopping import Decode, StopStrings, matchers
 from r1gym.errors import NumericalError
@@ -41,7 +41,7 @@ def generate(
     """
     from transformers import LogitsProcessorList, StoppingCriteriaList
 
-    check_context(model, requests)
+    check_requests(model, requests)
     stops = matchers([request.stop for request in requests], decode)
     samples: list[Sample | None] = [None] * len(requests)
     groups: dict[tuple[tuple[int, ...], int], list[int]] = {}

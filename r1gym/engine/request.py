@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from r1gym.errors import ConfigError, PromptTooLongError
+from r1gym.errors import ConfigError, PromptTooLongError, TokenizerError
 from r1gym.types import Finish
 
-__all__ = ["Request", "Sample", "check_context", "context_of"]
+__all__ = ["Request", "Sample", "check_requests", "check_tokens", "context_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Request:
             raise ConfigError("a request needs a prompt of at least one token, got none")
         if self.budget < 1:
             raise ConfigError(f"a request's budget must be at least 1 token, got {self.budget}")
+        if not -(2**63) <= self.seed < 2**63:
+            raise ConfigError(f"a request's seed must fit into 64 bits with a sign, got {self.seed}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,28 @@ def context_of(model: Any) -> int | None:
     return int(limit) if limit else None
 
 
-def check_context(model: Any, requests: Sequence[Request]) -> None:
-    """Refuse what would run over the model's positions: on a GPU that ends the process, not the call.
+def check_tokens(model: Any, token_ids: Sequence[int], where: str) -> None:
+    """TokenizerError where token ids lie outside the model's embedding."""
+    known = getattr(model.get_input_embeddings(), "num_embeddings", None)
+    if known is None or not token_ids or (min(token_ids) >= 0 and max(token_ids) < known):
+        return
+    strange = next(token for token in token_ids if not 0 <= token < known)
+    raise TokenizerError(
+        f"{where} holds the token {strange}, and the model knows 0 to {known - 1}: take the tokenizer that belongs to "
+        "the model, or give it more embeddings (resize_token_embeddings)"
+    )
+
+
+def check_requests(model: Any, requests: Sequence[Request]) -> None:
+    """Refuse what would run over the model's positions or its vocabulary: on a GPU that ends the process, not the call.
 
     Raises:
         PromptTooLongError: Prompt and budget of a request are longer than the model's context.
+        TokenizerError: A prompt holds a token that the model does not know.
     """
     context = context_of(model)
     for number, request in enumerate(requests):
+        check_tokens(model, request.prompt, f"the prompt of request {number}")
         if context is not None and len(request.prompt) + request.budget > context:
             raise PromptTooLongError(
                 f"request {number} has a prompt of {len(request.prompt)} tokens and a budget of {request.budget}, and "

@@ -18,7 +18,7 @@ import torch
 from r1gym.engine import memory, repetition
 from r1gym.engine.cache import SlotCache
 from r1gym.engine.dense import DenseForward
-from r1gym.engine.request import Request, Sample, check_context
+from r1gym.engine.request import Request, Sample, check_requests
 from r1gym.engine.sampling import draw, uniform
 from r1gym.engine.stopping import Decode, StopStrings, matchers
 from r1gym.errors import NumericalError
@@ -87,7 +87,7 @@ class Sampler:
             ConfigError: Stop strings without ``decode``.
             ModelError: Memory ran out; the message names what would fit.
         """
-        check_context(self.model, requests)
+        check_requests(self.model, requests)
         was_training = self.model.training
         self.model.eval()
         try:

@@ -16,7 +16,7 @@ import torch
 
 from r1gym.engine import repetition
 from r1gym.engine.cache import PAGE
-from r1gym.engine.request import Request, Sample
+from r1gym.engine.request import Request, Sample, check_tokens
 from r1gym.engine.slots import BROKEN, LIVE, STOP
 from r1gym.engine.stopping import StopStrings, matchers
 from r1gym.errors import NumericalError
@@ -184,6 +184,7 @@ class Run:
         positions_T: list[int] = []
         owners_T: list[int] = []
         for number, tokens in self.answers.take(block=idle):
+            check_tokens(self.engine.forward.model, tokens or (), f"the answer in dialogue {number}")
             turn, last = self.turns[number], self.samples[number][-1]
             begin = len(turn.text) + len(last.token_ids) - 1  # the last token drawn has not been read yet
             text = [*turn.text, *last.token_ids, *(tokens or ())]

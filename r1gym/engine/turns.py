@@ -20,6 +20,8 @@ class Answers:
     def __init__(self, answer: Answer, workers: int) -> None:
         self._answer, self._pool = answer, ThreadPoolExecutor(workers, thread_name_prefix="r1gym-answer")
         self._futures: dict[int, Future[Sequence[int] | None]] = {}
+        self.failure: BaseException | None = None
+        """What an answer raised: it is the caller's own, whatever it looks like."""
 
     @property
     def awaited(self) -> int:
@@ -35,7 +37,11 @@ class Answers:
         if block and self._futures:
             wait(self._futures.values(), return_when=FIRST_COMPLETED)
         done = sorted(number for number, future in self._futures.items() if future.done())
-        taken = [(number, self._futures.pop(number).result()) for number in done]
+        taken = []
+        for number in done:
+            future = self._futures.pop(number)
+            self.failure = future.exception()
+            taken.append((number, future.result()))
         return [(number, None if tokens is None else tuple(tokens)) for number, tokens in taken]
 
     def __enter__(self) -> Answers:

@@ -14,6 +14,7 @@ from r1gym.engine.compact import CompactForward
 from r1gym.engine.engine import Engine
 from r1gym.engine.general import GeneralForward
 from r1gym.engine.request import Request, Sample
+from r1gym.errors import TokenizerError
 from r1gym.types import Sampling
 
 STOP = 3
@@ -138,3 +139,26 @@ def test_answers_longer_than_one_pass(fresh_model: Callable[[str], Any], by_gene
     engine = make("compact", model)
     turns = engine.converse([Request((5, 6), 1, 6)], GREEDY, lambda _, t: long if len(t) == 1 else None)[0]
     assert turns[1].token_ids == by_generate(model, (5, 6, *turns[0].token_ids, *long), 6)
+
+
+@pytest.mark.parametrize("error", [MemoryError("the tool's own"), RuntimeError("not enough memory for the tool")])
+def test_a_tool_that_runs_out_of_memory_is_not_taken_for_the_sampler(
+    error: Exception, fresh_model: Callable[[str], Any]
+) -> None:
+    def broken(number: int, turns: Sequence[Sample]) -> tuple[int, ...]:
+        raise error
+
+    engine = make("compact", fresh_model("llama"))
+    with pytest.raises(type(error), match="the tool"):
+        engine.converse([Request((5, 6), 1, 4)], GREEDY, broken)
+    assert engine.pool.used == 0
+
+
+@pytest.mark.parametrize("token", [97, -1])
+def test_an_answer_outside_the_vocabulary_is_refused(token: int, fresh_model: Callable[[str], Any]) -> None:
+    engine = make("general", fresh_model("qwen2"))
+    with pytest.raises(TokenizerError, match=f"answer in dialogue 1 holds the token {token}, .* knows 0 to 96"):
+        engine.converse(
+            [Request((5, 6), n, 4) for n in range(2)], GREEDY, lambda number, turns: (5, token) if number else None
+        )
+    assert engine.pool.used == 0

@@ -21,7 +21,7 @@ from r1gym.engine.memory import advise, budget_that_fits, out_of_memory, positio
 from r1gym.engine.pages import PagePool
 from r1gym.engine.request import Request
 from r1gym.engine.sampler import Sampler
-from r1gym.errors import ConfigError, ModelError, PromptTooLongError
+from r1gym.errors import ConfigError, ModelError, PromptTooLongError, TokenizerError
 from r1gym.types import Sampling
 
 STOP = 3
@@ -256,3 +256,24 @@ def test_without_triton_a_gpu_samples_through_the_own_cache(
     with caplog.at_level(logging.WARNING):
         assert choice.choose(model, [STOP], 3).reason  # a CPU needs no warning
     assert caplog.text.count("without captured graphs") == 1
+
+
+# ---- Requests that no model can take
+
+
+@pytest.mark.parametrize("way", ["compact", "general", "sampler", "generate"])
+@pytest.mark.parametrize("token", [97, -1])
+def test_a_prompt_outside_the_vocabulary_is_refused(token: int, way: str, fresh_model: Callable[[str], Any]) -> None:
+    model = fresh_model("llama")
+    wanted = [Request((5, 6), 1, 4), Request((5, token, 6), 1, 4)]
+    with pytest.raises(TokenizerError, match=f"request 1 holds the token {token}, and the model knows 0 to 96"):
+        if way == "generate":
+            generate(model, wanted, GREEDY, [STOP])
+        else:
+            (Sampler(model, [STOP]) if way == "sampler" else engine(way, model)).run(wanted, GREEDY)
+
+
+@pytest.mark.parametrize("seed", [2**63, -(2**63) - 1])
+def test_a_seed_beyond_64_bits_is_refused(seed: int) -> None:
+    with pytest.raises(ConfigError, match="seed must fit into 64 bits"):
+        Request((5,), seed, 4)
