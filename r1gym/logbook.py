@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,16 +69,12 @@ class RunFolder:
         if not file.exists():
             if path.exists() and any(each.name not in (LOCK, "checkpoints") for each in path.iterdir()):
                 raise RunFolderError(f"{path} is not empty and holds no run: give --out a new or empty folder")
-            try:
+            with _writing(path):
                 (path / "checkpoints").mkdir(parents=True, exist_ok=True)
                 _hold(path)
                 if not file.exists():  # asked again: another process may have come first
                     _write_whole(file, json.dumps(config, indent=2) + "\n")
                     return cls(path, resumed=False)
-            except RunFolderError:
-                raise
-            except OSError as error:
-                raise ConfigError(f"cannot write the run folder {path} ({error}): give --out another folder") from error
         try:
             stored = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -95,7 +92,8 @@ class RunFolder:
         # again after that, because the process that had it may just have finished.
         for hold in (False, True):
             if hold:
-                _hold(path)
+                with _writing(path):
+                    _hold(path)
             if (path / "summary.json").exists():
                 raise RunFolderError(f"{path} holds this run, finished: give --out a new folder to run it again")
         return cls(path, resumed=True)
@@ -148,6 +146,17 @@ class RunFolder:
         # Opened anew each time: nothing is left open, and a line that a kill cut short is at worst the last one.
         with (self.path / name).open("a", encoding="utf-8") as file:
             file.writelines(_line(record) for record in records)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say that the folder cannot be written where the system refuses it."""
+    try:
+        yield
+    except RunFolderError:  # an OSError as well, and it says more
+        raise
+    except OSError as error:
+        raise ConfigError(f"cannot write the run folder {path} ({error}): give --out another folder") from error
 
 
 def _hold(path: Path) -> None:

@@ -212,3 +212,14 @@ def test_a_folder_that_was_only_looked_at_is_not_held(tmp_path: Path, monkeypatc
         assert Path("runs/name-2/.lock").read_text() == f"{other.pid}\n"
         assert RunFolder.open("runs/name", mine, "name").resumed
         other.kill()
+
+
+def test_a_begun_run_that_may_not_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run([sys.executable, "-c", OTHER, str(tmp_path)], input="", text=True, check=True, capture_output=True)
+
+    def refused(*_: Any) -> int:
+        raise PermissionError(13, "Permission denied", str(tmp_path / ".lock"))
+
+    monkeypatch.setattr(os, "open", refused)  # the tests may run as root, who may write anywhere
+    with pytest.raises(ConfigError, match=r"cannot write the run folder .*Permission denied.*--out another folder"):
+        opened(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,13 +47,14 @@ def restore(path: Path, policy: Policy, optimizer: Any = None) -> int:
     policy.load(path)
     try:
         state = torch.load(path / "optimizer.pt", weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
+        step = int(state["step"])
+        if optimizer is not None:
+            optimizer.load_state_dict(state["optimizer"])
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"the checkpoint {path} cannot be read ({error}): remove it to go on from the one before"
         ) from error
-    if optimizer is not None:
-        optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+    return step
 
 
 def resume(folder: RunFolder, stage: str, policy: Policy, optimizer: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 from pathlib import Path
 from typing import Any
@@ -144,9 +145,10 @@ def test_half_a_checkpoint_is_ignored_and_two_are_kept(tmp_path: Path) -> None:
     assert checkpoint.latest(tmp_path, "grpo") == newest
 
 
-def test_an_unreadable_checkpoint_says_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [b"", bytes(4096), b"no pickle at all", pickle.dumps({"step": 1}, protocol=2)])
+def test_an_unreadable_checkpoint_says_what_to_do(broken: bytes, tmp_path: Path) -> None:
     policy = TabularPolicy("ab")
     path = checkpoint.save(tmp_path, "grpo", 1, policy, torch.optim.AdamW(policy.parameters(), 0.1))
-    (path / "optimizer.pt").write_bytes(b"")
+    (path / "optimizer.pt").write_bytes(broken)
     with pytest.raises(RunFolderError, match="remove it to go on from the one before"):
-        checkpoint.restore(path, policy)
+        checkpoint.restore(path, policy, torch.optim.AdamW(policy.parameters(), 0.1))
