@@ -178,13 +178,14 @@ class Meter:
             *(sum(episode.reward.terms[name] for episode in valid) for name in names),
         ]
         count, judged, reward, length, cut, silent, groups, surprise, *terms = _summed(self.accelerator, sums)
-        judged = max(judged, 1.0)
+        # Where nothing could be judged there is no mean: a reward of 0 would blame the policy.
+        paid = [value / judged if judged else float("nan") for value in (reward, *terms)]
         return {
-            "reward/mean": reward / judged,
-            **{f"reward/{name}": value / judged for name, value in zip(names, terms, strict=True)},
+            "reward/mean": paid[0],
+            **{f"reward/{name}": value for name, value in zip(names, paid[1:], strict=True)},
             "length/mean": length / count,
             "share/truncated": cut / count,
-            "share/ungradable": 1 - min(judged, count) / count,
+            "share/ungradable": 1 - judged / count,
             "share/zero_variance": silent / groups,
             # -log p of what was drawn: its mean is the entropy per token, without bias.
             "entropy": surprise / max(length, 1.0),

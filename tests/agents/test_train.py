@@ -234,3 +234,18 @@ def test_the_screen_gets_the_last_groups_best_and_worst(word_env: Any, options: 
     seen: list[tuple[str, str]] = []
     train(options(steps=1, prompts_per_step=1), TabularPolicy("ab"), word_env("a"), screen=Watching(quiet=True))
     assert seen == [("1  say a a", "0  say a b")]
+
+
+def test_where_nothing_can_be_judged_there_is_no_mean_reward(
+    word_env: Any, options: Any, interrupting: Any, lines: Any
+) -> None:
+    env = word_env("b", pay=lambda *_: 0.0)
+    plain = env.step
+    told = {"verdict": "UNGRADABLE", "score": 0.0, "extracted": "", "reason": "test: x", "reward_terms": {"t": 0.0}}
+    env.step = lambda action: (*plain(action)[:4], told)
+    policy = TabularPolicy("abc")
+    result = train(options(steps=1), policy, env, screen=interrupting())
+    (line,) = lines(result.folder, "metrics.jsonl")
+    assert line["share/ungradable"] == 1.0
+    assert "reward/mean" not in line and "reward/t" not in line
+    assert policy.logits_PC.abs().max() == 0
