@@ -56,7 +56,7 @@ class FusedModel:
         body = model.model
         if len(body.layers) != len(self.layers) or not_compact(model):
             return True
-        pairs = [
+        pairs: list[tuple[torch.Tensor | None, torch.Tensor | None]] = [
             (body.embed_tokens.weight, self.embed),
             (body.norm.weight, self.norm),
             (model.lm_head.weight, self.head),
