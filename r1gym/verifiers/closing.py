@@ -158,7 +158,7 @@ def _competing(value: str, content: str) -> list[str]:
     # One coordinate of several, or several letters ("So $x = 1$" after a point) competes with nothing.
     if label is None or "," in content or _NEXT_LABEL.search(right):
         return []
-    said = _LABEL.match(content.partition("=")[0]) if "=" in content else None
+    said = _LABEL.match(content.strip("$ ").partition("=")[0]) if "=" in content else None
     right = right.rpartition("=")[2]
     if (said is not None and said.group(1) != label.group(1)) or not _letters(right) <= _letters(content):
         return []

@@ -194,7 +194,8 @@ _VALUE = late(r"\$[^$]+\$\Z|[$\\([]*[-+]?[\d\\]|[a-zA-Z] ?= ?[-\d\\]|[a-zA-Z] ?[
 _CLAUSE = late(
     r"(?<!as well),?\s+(?:because|since|as(?! well| many)|which|where|rather than|instead of"
     r"|as opposed to|(?:and )?not|i\.?e)\b"
-    r"|\s\((?!\s*(?:or|maybe|perhaps|possibly|alternatively|otherwise)\b)",
+    r"|(?<=[\d$)%*])\s\((?=(?:by|since|because|from|see|as|using|i\.?e|note|which|that|about|approximately|rounded|option"
+    r"|the|all|not)\b|\$?\d+ ?[-+*/×·=])|(?<=(?-i:\b[A-J]))\s\((?!\s*(?:or|maybe|perhaps|possibly)\b)(?=\w)",
     re.IGNORECASE,
 )
 """Where a stated answer ends and its reason begins."""
@@ -311,9 +312,15 @@ def _stated(body: str, window: int, at: int, rule: str) -> Extraction | None:
         ending = re.search(r"[.!?](?:\s|\Z)|。", content)
         if ending is not None:
             content, tail = content[: ending.start()], content[ending.start() :]
-        clause = _CLAUSE.search(content, 1)
-        if clause is not None and content[: clause.start()].strip(" $*_`"):
-            content, tail = content[: clause.start()], content[clause.start() :] + tail
+        for clause in _CLAUSE.finditer(content, 1):
+            before = content[: clause.start()]
+            if (
+                before.strip(" $*_`")
+                and (before.count("$") - before.count("\\$")) % 2 == 0
+                and before.count("\\(") == before.count("\\)")
+            ):
+                content, tail = before, content[clause.start() :] + tail
+                break
     value = content.strip(" \t\n*_`")
     if not value or len(value) > MAX_ANSWER or is_placeholder(value):
         return None

@@ -58,7 +58,7 @@ _INSTEAD = late(
 )
 _LATER_ANSWER = late(
     r"answer (?:is|would be|should be|must be)(?: actually| instead| then)?[\s:*]*"
-    rf"({_MATHS}(?=[\s*]*(?:[.,;:!?)]|\n|\Z))|[$\\(\[]*-?[\d\\][^\n]{{0,80}}"
+    rf"({_MATHS}(?=[\s*]*(?:[.,;:!?)]|\n|\Z|(?:because|since|as|which|where|when|for|if|in|is)\b))|[$\\(\[]*-?[\d\\][^\n]{{0,80}}"
     r"|[a-zA-Z] ?[-+*/^] ?(?:[\d\\(]|[a-z](?![a-z]))[^\n]{0,80})",
     re.IGNORECASE,
 )
