@@ -190,11 +190,12 @@ def may_deny(before: str) -> bool:
         if not end or end[-1].isdigit():
             return False
         lowered = end.lower()
-        if lowered[-1] in "{}~>%" or lowered.endswith("\\iffalse"):
-            return True
         word = lowered.rsplit(None, 1)[-1]
-        if word.isalpha() and word not in _LAST_WORDS:
-            return False
+        if word.isalpha():
+            if word not in _LAST_WORDS:
+                return False
+        elif word[-1] in "{}~>%" or word == "\\iffalse":
+            return True
     else:
         lowered = before.casefold().replace("’", "'")
         end = lowered.rstrip(" \t\n\r\f\v:`'\"$*,.")

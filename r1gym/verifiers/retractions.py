@@ -99,20 +99,24 @@ def is_idle(text: str, at: int) -> bool:
 def taken_back(tail: str) -> bool:
     """Whether the text right after an answer form denies it, or puts a question mark to it."""
     tail = tail[:_REACH]
+    folded = _folded(tail)
     return (
         _DOUBTED.match(tail) is not None
-        or (_holds(tail, _DENYING) and _DENIAL.search(tail) is not None)
-        or (_holds(tail, _WITHDRAWING) and _WITHDRAWN.search(tail) is not None)
+        or (_holds(folded, _DENYING) and _DENIAL.search(tail) is not None)
+        or (_holds(folded, _WITHDRAWING) and _WITHDRAWN.search(tail) is not None)
     )
 
 
-def _holds(tail: str, cues: tuple[str, ...]) -> bool:
-    """Whether a cue stands in ``tail``: a tenth of the time of the pattern that it spares."""
-    lowered = tail.lower() if tail.isascii() else tail.casefold().replace("’", "'")
+def _folded(tail: str) -> str:
+    return tail.lower() if tail.isascii() else tail.casefold().replace("’", "'")
+
+
+def _holds(folded: str, cues: tuple[str, ...]) -> bool:
+    """Whether a cue stands in the small letters: a tenth of the time of the pattern that it spares."""
     for cue in cues:
-        if cue in lowered:
+        if cue in folded:
             return True
-    return cues is _CHANGING and _NO.search(lowered) is not None
+    return cues is _CHANGING and _NO.search(folded) is not None
 
 
 def other_values(tail: str) -> list[str]:
@@ -123,7 +127,7 @@ def other_values(tail: str) -> list[str]:
         match = pattern.match(tail)
         if match:
             found.append(match.group(1))
-    for pattern in (_INSTEAD, _LATER_ANSWER) if _holds(tail, _CHANGING) else ():
+    for pattern in (_INSTEAD, _LATER_ANSWER) if _holds(_folded(tail), _CHANGING) else ():
         match = pattern.search(tail)
         if match and "\\boxed" not in match.group(1) and not _RULED_OUT.match(tail, match.end()):
             found.append(match.group(1))
