@@ -11,6 +11,9 @@ __all__ = ["Decode", "StopStrings", "matchers"]
 Decode = Callable[[Sequence[int]], str]
 """Token ids to text."""
 
+BROKEN = "\ufffd"
+"""What tokenizers write for bytes that are no UTF-8."""
+
 
 class StopStrings:
     """Looks for strings in the text of token ids, whatever tokens or bytes they are spread over.
@@ -34,7 +37,12 @@ class StopStrings:
             begin: That many of them were looked at before.
         """
         # Decoding the end of a long completion is enough to see that there is nothing.
-        if not self._in(token_ids[max(begin - self._window, 0) :]):
+        start = max(begin - self._window, 0)
+        text = self._decode(token_ids[start:])
+        # Later bytes can break what earlier ones wrote (a run of byte tokens that is no UTF-8): then every end counts.
+        seen = text.lstrip(BROKEN) if start else text  # where the look begins it may cut a character
+        ends = range(begin + 1, len(token_ids)) if BROKEN in seen else ()
+        if not self._holds(text) and not any(self._in(token_ids[start:end]) for end in ends):
             return None
         return next((n for n in range(begin + 1, len(token_ids) + 1) if self._in(token_ids[:n])), None)
 
@@ -47,7 +55,9 @@ class StopStrings:
         return text[: end if keep else start]
 
     def _in(self, token_ids: Sequence[int]) -> bool:
-        text = self._decode(token_ids)
+        return self._holds(self._decode(token_ids))
+
+    def _holds(self, text: str) -> bool:
         return any(string in text for string in self.strings)
 
 

@@ -150,3 +150,19 @@ def test_stop_strings_without_a_tokenizer_are_refused(fresh_model: Callable[[str
 def test_stop_strings_must_be_strings(stop: Any) -> None:
     with pytest.raises(ConfigError, match="tuple of strings"):
         Sampling(stop=stop)
+
+
+@pytest.mark.parametrize("step", [1, 2, 8])
+def test_bytes_that_later_ones_break_still_stop(step: int) -> None:
+    """SentencePiece writes a run of byte tokens as a whole: with one bad byte behind it, "ab" is gone again."""
+    from tokenizers import decoders
+
+    fallback = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    pieces = ["x", "<0x61>", "<0x62>", "<0xC3>", "<0xA9>", "y"]
+    stops = StopStrings(["ab", "\u00e9"], lambda ids: fallback.decode([pieces[i] for i in ids]))
+    for before in (0, 3, 200):  # within the window, and beyond it
+        for token_ids, end in (([1, 2, 3, 3, 5], 2), ([1, 3, 3, 5, 3, 4, 5], 6), ([1, 3, 2, 5], None)):
+            ids = [0] * before + token_ids
+            looks = (stops.first(ids[: at + step], at) for at in range(0, len(ids), step))
+            found = next((look for look in looks if look is not None), None)
+            assert found == (None if end is None else before + end)
