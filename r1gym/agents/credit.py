@@ -66,19 +66,22 @@ def term_means(group_G: Sequence[Episode]) -> dict[str, float]:
 
 
 def span_credit(
-    groups_PG: Sequence[Sequence[Episode]], policy: Policy, weight: float
+    groups_PG: Sequence[Sequence[Episode]], policy: Policy, weight: float, silent_P: Sequence[bool]
 ) -> list[list[list[float]]] | None:
-    """Credit of each token of each completion, [P][G][T]; None where ``weight`` is 0, for then there is none."""
+    """Credit of each token of each completion, [P][G][T]; None where ``weight`` is 0, for then there is none.
+
+    A group in ``silent_P``, whose rewards are all equal, has none either: it is in a batch for the KL term alone.
+    """
     if not weight:
         return None
     credit: list[list[list[float]]] = []
-    for group in groups_PG:
+    for group, silent in zip(groups_PG, silent_P, strict=True):
         means = term_means(group)
         row = []
         for episode in group:
             completion = episode.turns[-1].completion
-            judged = episode.verdict.outcome is not Outcome.UNGRADABLE
-            spans = episode.verdict.spans if judged else ()
+            counts = not silent and episode.verdict.outcome is not Outcome.UNGRADABLE
+            spans = episode.verdict.spans if counts else ()
             offsets: Any = _offsets(policy)(completion) if spans else [(0, 0)] * len(completion.token_ids)
             row.append(token_credit(offsets, spans, means, weight))
         credit.append(row)

@@ -107,7 +107,8 @@ def train(
             advantages_PG = ADVANTAGES[config.advantage](rewards_PG, valid_PG)
             silent_P = zero_variance(rewards_PG, valid_PG)
             keep_PG = valid_PG & (~silent_P[:, None] if reference is None else torch.ones_like(valid_PG))
-            batch = Batch.build(groups_PG, advantages_PG, keep_PG, span_credit(groups_PG, policy, config.span_credit))
+            credit = span_credit(groups_PG, policy, config.span_credit, silent_P.tolist())
+            batch = Batch.build(groups_PG, advantages_PG, keep_PG, credit)
 
             # Learn from them.
             figures = reporting.Figures()

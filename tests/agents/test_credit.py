@@ -58,15 +58,15 @@ GROUP = [
 def test_means_are_those_of_the_group_and_leave_out_what_could_not_be_judged() -> None:
     # accuracy (1 + 0 + 0) / 3, language (0.5 + 1 + 0.9) / 3; nobody rewards "odd": the mean of its spans.
     assert term_means(GROUP) == pytest.approx({"answer": 1 / 3, "language": 0.8, "odd": 0.5})
-    ((first, second, third, masked),) = span_credit([GROUP], Letters(), 3.0) or []  # type: ignore[arg-type]
+    ((first, second, third, masked),) = span_credit([GROUP], Letters(), 3.0, [False]) or []  # type: ignore[arg-type]
     assert first == pytest.approx([3 * (0 - 0.8), 0.0, 3 * (1 - 1 / 3)])
     assert second == pytest.approx([3 * (0.5 - 0.5), 3 * (0 - 1 / 3)])
     assert (third, masked) == ([0.0], [0.0, 0.0])
-    assert span_credit([GROUP], Letters(), 0.0) is None  # type: ignore[arg-type]
+    assert span_credit([GROUP], Letters(), 0.0, [False]) is None  # type: ignore[arg-type]
 
 
 def test_credit_lies_on_the_completions_tokens_of_the_batch() -> None:
-    credit = span_credit([GROUP], Letters(), 3.0)  # type: ignore[arg-type]
+    credit = span_credit([GROUP], Letters(), 3.0, [False])  # type: ignore[arg-type]
     keep = torch.tensor([[True, True, False, False]])
     batch = Batch.build([GROUP], torch.tensor([[1.0, -1.0, 0.0, 0.0]]), keep, credit)
     assert batch.credit_BT is not None
@@ -105,6 +105,20 @@ def test_a_run_with_credit_moves_otherwise_and_one_without_not(options: Any, int
         options(span_credit=-1.0)
     with pytest.raises(ConfigError, match="object has no method offsets"):
         check_offsets(object())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("beta", [0.0, 1e-3])
+def test_a_group_of_equal_rewards_moves_nothing(beta: float, word_env: Any, options: Any, interrupting: Any) -> None:
+    """With a KL term such a group stays in the batch; what its spans say must not count for that."""
+    env = word_env("b", pay=lambda *_: 1.0)
+    plain = env.step
+    terms = {"accuracy": 1.0, "language": 0.5}  # a foreign half in each
+    told = {"verdict": "CORRECT", "score": 1.0, "extracted": "", "reason": "test: x", "reward_terms": terms}
+    # The spans of "a" are worse than its group, those of "b" better.
+    env.step = lambda action: (*plain(action)[:4], {**told, "spans": ((0, 1, "language", float(action == "b")),)})
+    policy = TabularPolicy("ab")
+    train(options(steps=1, beta=beta, span_credit=1.0), policy, env, screen=interrupting())
+    assert policy.logits_PC.abs().max() == 0
 
 
 def test_a_real_policys_tokens_meet_the_answers_span() -> None:
