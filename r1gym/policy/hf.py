@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -58,13 +59,14 @@ class HFPolicy:
         """Load a folder, a ``.gguf`` file (with the ``gguf`` package) or a hub id.
 
         Raises:
-            ModelError: Nothing loadable is there, or the dtype is unknown.
+            ModelError: Nothing loadable is there, the dtype is unknown, or the device is not to be had.
         """
         from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         if dtype not in ("float32", "bfloat16", "float16"):
             raise ModelError(f"dtype must be float32, bfloat16 or float16, got {dtype!r}")
+        _try_device(device)
         where = _place(name)
         try:
             with no_progress_bars():
@@ -125,13 +127,16 @@ class HFPolicy:
             workers: Answers worked out at the same time.
 
         Raises:
+            ConfigError: As for ``sample``, or ``answer`` gives something else than token ids of this model.
             ModelError: This model keeps no cache that a dialogue could go on in (it is sampled by ``generate``).
         """
         requests = self._requests(prompts, group_size, sampling, seeds)
+        vocabulary = self.model.get_input_embeddings().num_embeddings
 
         def by_number(number: int, turns: Sequence[Sample]) -> Sequence[int] | None:
             p, g = divmod(number, group_size)
-            return answer(p, g, [self._completion(turn, sampling) for turn in turns])
+            answered = answer(p, g, [self._completion(turn, sampling) for turn in turns])
+            return None if answered is None else _token_ids(answered, vocabulary)
 
         drawn = self._sampler.converse(requests, sampling, by_number, workers)
         dialogues = [[self._completion(turn, sampling) for turn in turns] for turns in drawn]
@@ -281,3 +286,26 @@ def _load_adapter(model: Any, name: str, path: Path) -> None:
 def _first_line(error: Exception) -> str:
     """What an error says first: those of transformers go on for paragraphs."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(". ")
+
+
+def _try_device(device: str | torch.device) -> None:
+    """ModelError where nothing can be put on ``device``."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(
+            f"cannot use the device {str(device)!r}: {_first_line(error)}. Give cpu, or cuda where PyTorch sees a GPU"
+        ) from error
+
+
+def _token_ids(answered: Sequence[int], vocabulary: int) -> list[int]:
+    """What an environment answered in a dialogue. ConfigError where it is no list of token ids of the model."""
+    try:
+        ids = [operator.index(token) for token in answered]
+    except TypeError:
+        ids = [-1]
+    if not all(0 <= token < vocabulary for token in ids):
+        raise ConfigError(
+            f"answer must give token ids from 0 to {vocabulary - 1}, or None to end the dialogue, got {answered!r:.80}"
+        )
+    return ids

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from r1gym.errors import ModelError
+from r1gym.errors import ConfigError, ModelError
 from r1gym.policy.hf import HFPolicy
 from r1gym.policy.tokens import character_tokenizer
 from r1gym.types import Completion, Sampling
@@ -85,3 +85,11 @@ def test_a_wide_model_on_a_cpu_draws_the_same_to_the_bit_again() -> None:
     ids = torch.tensor([[*prompts[0].token_ids, *half.token_ids]])
     mask = torch.arange(ids.shape[1])[None] >= len(prompts[0].token_ids)
     assert agent.logprobs(ids, mask)[mask].tolist() == pytest.approx(half.logprobs, abs=0.1)
+
+
+@pytest.mark.parametrize("answered", ["text", [10**6], [-1], [1.5], 3])
+def test_an_answer_that_is_no_token_ids_is_named(answered: Any) -> None:
+    agent = policy()
+    prompt = agent.prompt([{"role": "user", "content": "1+1="}])
+    with pytest.raises(ConfigError, match="answer must give token ids from 0 to "):
+        agent.converse([prompt], 1, Sampling(max_new_tokens=2), [[1]], lambda p, g, turns: answered)

@@ -258,3 +258,8 @@ def test_seeds_that_are_not_one_a_completion_are_refused(seeds: list[list[int]])
     policy = tiny()
     with pytest.raises(ConfigError, match=r"2 rows \(one a prompt\) of 2 \(one a completion\)"):
         policy.sample(ask(policy, "1+1=", "2+2="), 2, Sampling(max_new_tokens=4), seeds)
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(ModelError, match=r"cannot use the device 'gpu': .* Give cpu, or cuda"):
+        HFPolicy.from_pretrained("no/such/model", device="gpu")
