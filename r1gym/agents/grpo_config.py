@@ -14,6 +14,7 @@ from r1gym.errors import ConfigError, unknown_name
 
 __all__ = ["PRESETS", "TINY", "GRPOConfig", "preset_of"]
 
+DTYPES = ("float32", "bfloat16", "float16")
 TINY = "tiny"
 """``--model tiny``: the embedded default, a small language model made in code and cold-started on worked examples."""
 
@@ -99,6 +100,8 @@ class GRPOConfig:
         for name, table in (("loss", LOSSES), ("advantage", ADVANTAGES), ("schedule", SCHEDULES)):
             if getattr(self, name) not in table:
                 raise unknown_name(name, getattr(self, name), table)
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"--dtype must be float32, bfloat16 or float16, got {self.dtype!r}")
         if self.group_size < 2:
             raise ConfigError(
                 f"--group-size must be at least 2, got {self.group_size}: the advantage {self.advantage!r} compares "

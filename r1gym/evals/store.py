@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1gym.errors import RunFolderError
+from r1gym.errors import ConfigError, RunFolderError
 from r1gym.evals.samples import Sample, dump, load
 
 __all__ = ["Store", "write_json"]
@@ -28,6 +28,7 @@ class Store:
 
     Raises:
         RunFolderError: The folder holds another evaluation, a training run, or is no folder.
+        ConfigError: The folder cannot be made.
         RowError: A stored line is malformed; the message names file and line.
     """
 
@@ -41,6 +42,10 @@ class Store:
         """Stored lines that were left out as their task was not finished."""
         if folder.exists() and not folder.is_dir():
             raise RunFolderError(f"{folder} is a file; an evaluation needs a folder: choose another with --out")
+        above = next(path for path in folder.absolute().parents if path.exists())
+        if not folder.exists() and not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+            # Asked now: after the sampling the work would be lost. A RunFolderError would ask for the next number.
+            raise _unwritable(folder, f"{above} takes no folders")
         self._identity = json.loads(json.dumps(identity))
         _refuse_foreign(folder, self._identity)
         if self.completions.exists():
@@ -52,13 +57,16 @@ class Store:
         Only now does a new folder come to be this evaluation's: one that failed before its first completion (a
         mistyped model) leaves nothing in the way of the next.
         """
-        if not self._config.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _write(self._config, json.dumps({"evaluation": self._identity}, indent=2, ensure_ascii=False) + "\n")
-        with self.completions.open("a", encoding="utf-8") as file:
-            file.write(dump(sample for group in groups for sample in group))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            if not self._config.exists():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                _write(self._config, json.dumps({"evaluation": self._identity}, indent=2, ensure_ascii=False) + "\n")
+            with self.completions.open("a", encoding="utf-8") as file:
+                file.write(dump(sample for group in groups for sample in group))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(self.folder, str(error)) from error
         self.groups.update({group[0].index: tuple(group) for group in groups})
 
     def write_report(self, report: Mapping[str, Any]) -> Path:
@@ -119,3 +127,7 @@ def _write(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)
+
+
+def _unwritable(folder: Path, why: str) -> ConfigError:
+    return ConfigError(f"cannot write the evaluation's folder {folder} ({why}): choose another with --out")

@@ -128,7 +128,8 @@ def test_unknown_names_have_a_near_miss(changes: dict[str, str], near: str) -> N
         (["--env", "nowhere_to_be_found:X-v0"], "cannot make the environment"),
         (["--env", "r1/GSM8K-v0", "--env-options", '{"tempalte": "boxed"}'], "Did you mean 'template'?"),
         (["--model", "./no/such/folder"], "no model at './no/such/folder'"),
-        (["--model", "./no/such/folder", "--dtype", "int8"], "dtype must be float32"),
+        (["--model", "./no/such/folder", "--dtype", "int8"], "--dtype must be float32"),
+        (["--preset", "demo-short", "--dtype", "fp8"], "--dtype must be float32"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(

@@ -188,6 +188,7 @@ def test_a_hole_makes_the_command_fail(monkeypatch: pytest.MonkeyPatch, tmp_path
         (["no_such_module:mine/X-v0"], "No module named 'no_such_module'"),
         (["CartPole-v1"], "audit needs an environment of tasks"),
         (["CartPole-v1", "--split", "test"], "unexpected keyword argument 'split'"),
+        (["r1/MATH500-v0", "--out", f"{__file__}/cards"], "give --out another"),
         (["r1/MATH500-v0", "--rows", "99"], "--rows must be from 1 to 60, got 99"),
     ],
 )

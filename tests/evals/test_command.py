@@ -106,6 +106,11 @@ def test_another_evaluation_does_not_share_the_folder(
         (["--model", "m", "--max-new-tokens", "0"], "max_new_tokens must be at least 1"),
         (["--model", "/no/such/folder", "--env", "r1/Arithmetic-v0"], "no model at '/no/such/folder'"),
         (["--model", "m", "--modle", "x"], "--modle"),
+        (["--model", "m", "--env", "r1/Arithmetic-v0", "--device", "gpu"], "cannot use the device 'gpu'"),
+        (
+            ["--model", "m", "--env", "r1/Arithmetic-v0", "--out", f"{__file__}/out"],
+            f"cannot write the evaluation's folder {__file__}/out",
+        ),
         (["--regrade", "/no/such/file.jsonl"], "no stored completions at /no/such/file.jsonl"),
     ],
 )

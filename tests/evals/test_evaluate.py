@@ -197,3 +197,10 @@ def test_texts_come_back_as_they_were(make_sample: Any, tmp_path: Path) -> None:
     store.append([[odd]])
     assert load(store.completions) == [odd]
     assert Store(tmp_path, {}, 1).groups == {0: (odd,)}
+
+
+def test_a_folder_that_cannot_be_written_any_more_is_one_clear_error(tmp_path: Path) -> None:
+    store = Store(tmp_path / "made" / "later", {}, 4)
+    (tmp_path / "made").write_text("in the way", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"cannot write the evaluation's folder .*later .*choose another with --out"):
+        store.append([])

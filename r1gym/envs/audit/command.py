@@ -58,6 +58,11 @@ def main(argv: Sequence[str]) -> int:
     config = parse(AuditConfig, argv, prog="r1gym audit")
     if config.check:
         return _check(Path(config.check))
+    if config.out:
+        try:  # before minutes of audit, not after
+            Path(config.out).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot make the folder {config.out} ({error}): give --out another") from error
     cards = []
     for name in [entry.id for entry in AUDITABLE] if config.env == "all" else [config.env]:
         card = _audited(name, config)
