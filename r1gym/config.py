@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
@@ -51,10 +52,15 @@ def _values(config: Any) -> dict[str, Any]:
 def run_command(command: Callable[[], int | None]) -> None:
     """Run a command for a person: our own errors become one line on stderr and exit status 2, not a traceback.
 
-    Ctrl-C where a command has no answer of its own ends it with status 130.
+    Ctrl-C where a command has no answer of its own ends it with status 130, a closed pipe with 141, as a shell says it.
     """
     try:
         status = command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read the output has seen enough, as `head` does: nothing went wrong, and the exit must not write again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except R1GymError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import gymnasium as gym
 import pytest
 
@@ -40,3 +43,15 @@ def test_the_listing_takes_no_arguments(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit) as ended:
         listing.main(["r1/MATH500-v0"])
     assert ended.value.code == 2 and capsys.readouterr().out == ""
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-m", "r1gym.envs"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert command.stdout is not None
+    command.stdout.close()  # before anything was written, as by `| head -0`
+    assert command.stderr is not None
+    assert command.stderr.read() == ""
+    command.stderr.close()
+    assert command.wait(60) == 141
