@@ -94,11 +94,10 @@ def train(
 
             # Sample G completions of each of P tasks, and let the environment judge them.
             # Each of several processes takes its part; what a task's completions are does not depend on how many.
-            starts = draw_starts(env, config.seed, step, config.prompts_per_step)
-            share = len(starts) // accelerator.num_processes
+            share = config.prompts_per_step // accelerator.num_processes
             begin = accelerator.process_index * share
-            mine, first_group = starts[begin : begin + share], step * config.prompts_per_step + begin
-            seed = derive_seed(config.seed, "sample", step)
+            mine = draw_starts(env, config.seed, step, config.prompts_per_step)[begin : begin + share]
+            seed, first_group = derive_seed(config.seed, "sample", step), step * config.prompts_per_step + begin
             groups_PG = rollout(policy, env, mine, config.group_size, sampling, seed, first_group)
             rollout_seconds = time.perf_counter() - clock
 
