@@ -160,6 +160,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="worker processes of the last row")
     parser.add_argument("--out", type=Path, help="folder for envs.json and envs.md")
     args = parser.parse_args()
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)  # now: a table that cannot be kept is minutes lost
     rows = [
         single("r1/Arithmetic-v0"),
         single("r1/Countdown-v0"),
