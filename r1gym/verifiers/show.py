@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tyro
 from tyro.conf import Positional
 
+from r1gym.errors import ConfigError
 from r1gym.types import Outcome, Task, Verdict
 from r1gym.verifiers import forms
 from r1gym.verifiers.domains import Grader, prepare
@@ -38,7 +41,8 @@ class VerifyConfig:
     completion: Positional[str]
     """What the model wrote; - reads it from stdin. A text without any answer form is taken as the answer itself."""
     reference: Positional[str] = ""
-    """The gold answer (not needed for the domain "format")."""
+    """The gold. Of "language": the language's code. Of "code": JSON {"tests": [{"input": "7", "output": "49"}]}.
+    Of "choice": a letter, or {"answer": "C", "options": […]}. "format" needs none."""
     domain: str = "math"
     """Which verifier judges."""
     extraction: str = "lenient"
@@ -88,11 +92,24 @@ def _wrapped(config: VerifyConfig) -> tuple[str, str]:
     return f"\\boxed{{{text}}}", "no answer form in the text: the whole text is taken as the answer"
 
 
+def _reference(config: VerifyConfig) -> Any:
+    """The gold as its verifier takes it: structured ones are written as JSON."""
+    if config.domain != "code" and not (config.domain == "choice" and config.reference.lstrip().startswith("{")):
+        return config.reference
+    try:
+        return json.loads(config.reference)
+    except ValueError as error:
+        raise ConfigError(
+            f"the gold of domain {config.domain!r} is JSON, got {config.reference!r:.60} ({error}); for example "
+            '{"tests": [{"input": "7", "output": "49"}]}'
+        ) from error
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the verb with the arguments after it; 0 for CORRECT, 1 for everything else."""
     config = tyro.cli(VerifyConfig, args=argv, prog="r1gym verify")
     text, note = _wrapped(config)
-    task = Task("command-line", config.domain, "", config.reference)
+    task = Task("command-line", config.domain, "", _reference(config))
     options = {"type": config.type} if config.domain == "math" else {}
     grader = prepare(task, extraction=config.extraction, **options)
     verdict = grader.grade(text)

@@ -51,3 +51,18 @@ def test_help_lists_the_verbs(capsys):
     with pytest.raises(SystemExit):
         main([])
     assert "verify" in capsys.readouterr().out
+
+
+def test_a_structured_gold_is_written_as_json(capsys):
+    assert run("(B)", '{"answer": "B", "options": ["12 N", "24 N"]}', "--domain", "choice") == 0
+    assert run("So it is 24 N.", "B", "--domain", "choice") == 1
+    assert run("```python\nprint(1)\n```", "{tests}", "--domain", "code") == 2
+    said = capsys.readouterr().err
+    assert "the gold of domain 'code' is JSON, got '{tests}'" in said and said.count("\n") == 1
+
+
+def test_tests_of_a_program_are_read_from_the_command_line(capsys):
+    assert run("I write no program.", '{"tests": [{"input": "7", "output": "49"}]}', "--domain", "code") == 1
+    assert "NO_ANSWER" in capsys.readouterr().out
+    assert run("I write no program.", '{"tests": []}', "--domain", "code") == 2
+    assert "there is no test" in capsys.readouterr().err
