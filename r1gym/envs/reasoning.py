@@ -194,7 +194,9 @@ class ReasoningEnv(gym.Env[str, str]):
                 raise unknown_name(f"option of {self.source.title}", name, (*common, *own))
         self.option_seed = check_seed(dials.get("option_seed", 0))
         if code:
-            self.include_unverifiable = bool(dials.get("include_unverifiable", False))
+            self.include_unverifiable = dials.get("include_unverifiable", False)
+            if not isinstance(self.include_unverifiable, bool):
+                raise ConfigError(f"include_unverifiable must be True or False, got {self.include_unverifiable!r}")
             self.options = {name: value for name, value in dials.items() if name in CODE_OPTIONS}
             check_options(**self.options)
         loading.check_split(self.source, self.split)

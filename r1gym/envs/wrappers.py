@@ -229,6 +229,8 @@ class OverlongPenalty(TextWrapper, RecordConstructorArgs):
         if (unit == "tokens") != (tokenizer is not None):
             raise ConfigError(f"unit 'tokens' goes with tokenizer=, got unit {unit!r} and tokenizer {tokenizer!r}")
         self.reward_weights = add_term(env, type(self).__name__, "overlong", weight)
+        if not isinstance(tokenizer, str | None):
+            raise ConfigError(f"tokenizer must be a folder or a hub id as str, got {type(tokenizer).__name__}")
         self.max_length, self.buffer, self.unit, self.tokenizer = max_length, buffer, unit, tokenizer
 
     def step(self, action: str) -> Step:

@@ -10,7 +10,7 @@ import threading
 from types import TracebackType
 from typing import Literal
 
-from r1gym.errors import SandboxError, SandboxUnavailableError, UnsafeSandboxError, unknown_name
+from r1gym.errors import ConfigError, SandboxError, SandboxUnavailableError, UnsafeSandboxError, unknown_name
 from r1gym.sandbox.compiling import CompileCache
 from r1gym.sandbox.pool import Pool
 from r1gym.sandbox.protocol import Backend
@@ -103,8 +103,11 @@ def open_sandbox(
         runtime: OCI runtime, for example "runsc"; "" takes the engine's default.
         allow_unsafe: Run untrusted code although a protection is missing.
 
-    Raises SandboxUnavailableError with what to do, UnsafeSandboxError, or UnknownNameError for the backend.
+    Raises SandboxUnavailableError with what to do, UnsafeSandboxError, UnknownNameError for the backend, or ConfigError
+    for a number of slots that is none.
     """
+    if slots is not None and (isinstance(slots, bool) or not isinstance(slots, int) or slots < 1):
+        raise ConfigError(f"slots must be a whole number from 1, or None for the number of cores, got {slots!r}")
     if backend != "auto":
         if backend not in BACKENDS:
             raise unknown_name("sandbox", backend, [*BACKENDS, "auto"])

@@ -266,6 +266,7 @@ def test_a_near_miss_is_named_at_construction(make: Callable[[], object], messag
         (lambda: OverlongPenalty(arithmetic(), 10, 11), "longer than max_length"),
         (lambda: OverlongPenalty(arithmetic(), 0, 1), "max_length must be an int from 1"),
         (lambda: OverlongPenalty(arithmetic(), 10, 5, unit="tokens"), "goes with tokenizer"),
+        (lambda: OverlongPenalty(arithmetic(), 10, 5, unit="tokens", tokenizer=5), "tokenizer must be a folder"),  # type: ignore[arg-type]
         (lambda: OverlongPenalty(arithmetic(), 10, 5, weight=float("nan")), "finite number"),
         (lambda: RepetitionPenalty(arithmetic(), n=0), "n must be an int from 1"),
         (lambda: RewardWeights(arithmetic(), {"accuracy": "1"}), "finite number"),  # type: ignore[dict-item]

@@ -93,6 +93,8 @@ def test_rows_that_cannot_be_verified_are_counted_and_not_drawn(rows: str, caplo
 
 
 def test_they_are_drawn_where_asked_for(rows: str) -> None:
+    with pytest.raises(ConfigError, match="include_unverifiable must be True or False, got 'no'"):
+        make(rows, "auto", include_unverifiable="no")
     env = make(rows, "auto", include_unverifiable=True)
     assert {env.reset(seed=seed)[1]["task_id"] for seed in range(60)} == {"9/A", "9/B", "9/C", "9/D", "9/E"}
     env.reset(options={"task_id": "9/C"})

@@ -229,3 +229,9 @@ def test_nothing_lies_in_the_temporary_folder(open_backend: Callable[..., Sandbo
         with open_backend("local", slots=1) as opened:
             assert judge("print(1)", "python", ONE, sandbox=opened).verdict == "AC"
             assert not list(tmp_path.iterdir()), "what is on disk stays behind where the process is killed"
+
+
+@pytest.mark.parametrize("slots", [0, -1, 1.5, True, "2"])
+def test_a_number_of_slots_that_is_none_is_refused(slots: Any) -> None:
+    with pytest.raises(ConfigError, match="slots must be a whole number from 1"):  # -1 waited for a slot for ever
+        open_sandbox("local", slots=slots)
