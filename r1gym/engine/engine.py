@@ -124,8 +124,8 @@ class Engine:
             return []
         if self.forward.stale:
             raise ModelError(
-                "the model's parameters have moved since the engine was made (other dtype, device or embeddings): "
-                "make a new engine"
+                "the model's parameters have moved since the engine was made (other dtype, device, embeddings or "
+                "adapters): make a new engine"
             )
         check_requests(model, requests)
         was_training = model.training
