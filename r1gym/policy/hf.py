@@ -271,16 +271,17 @@ def _place(name: str) -> dict[str, Any]:
 
 
 def _load_adapter(model: Any, name: str, path: Path) -> None:
-    """Read one adapter; ModelError where the file holds those of other modules, which peft leaves out in silence."""
+    """Read one adapter; ValueError where the file holds those of other modules, which peft leaves out in silence."""
     from peft import get_peft_model_state_dict, load_peft_weights, set_peft_model_state_dict
 
     stored = load_peft_weights(str(path), device="cpu")
     own = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     lacking = sorted(own.keys() - stored.keys())
-    left = sorted(set_peft_model_state_dict(model, stored, adapter_name=name).unexpected_keys)
+    unexpected = set_peft_model_state_dict(model, stored, adapter_name=name).unexpected_keys
+    left = sorted(set(unexpected) - own.keys())  # learned prompts are loaded beside the modules, and named here as well
     if lacking or left:
         found = f"lacks {lacking[0]}" if lacking else f"holds {left[0]}, which the model has not"
-        raise ModelError(f"the adapter in {path} does not fit this model's {name!r}: it {found}")
+        raise ValueError(f"its adapter {name!r} {found}")
 
 
 def _first_line(error: Exception) -> str:

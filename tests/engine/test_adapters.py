@@ -161,6 +161,18 @@ def test_adapters_merged_or_switched_off_make_captured_graphs_stale(fresh_model:
     assert not forward.stale
 
 
+def test_learned_prompts_come_back_too(fresh_model: Callable[[str], Any], tmp_path: Path) -> None:
+    config = peft.PromptTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM")
+    policy = HFPolicy(peft.get_peft_model(fresh_model("llama"), config), character_tokenizer("abc"))
+    (prompt,) = policy.parameters()
+    stored = prompt.detach().clone()
+    policy.save(tmp_path)
+    with torch.no_grad():
+        prompt.zero_()
+    policy.load(tmp_path)
+    assert stored.any() and torch.equal(prompt, stored)
+
+
 def lora_policy(fresh_model: Callable[[str], Any], targets: list[str], name: str = "default") -> HFPolicy:
     model = fresh_model("llama")
     config = peft.LoraConfig(r=2, init_lora_weights=False, target_modules=targets)
@@ -186,5 +198,5 @@ def test_an_adapter_for_other_modules_is_refused(
     stored: list[str], own: list[str], fresh_model: Callable[[str], Any], tmp_path: Path
 ) -> None:
     lora_policy(fresh_model, stored).save(tmp_path)
-    with pytest.raises(ModelError, match=r"does not fit this model's 'default': it (lacks|holds) .*_proj"):
+    with pytest.raises(ModelError, match=r"does not fit this model: its adapter 'default' (lacks|holds) .*_proj"):
         lora_policy(fresh_model, own).load(tmp_path)
