@@ -134,12 +134,14 @@ def test_an_interruption_says_what_is_kept(
     policy = Sevens(after=lambda: os.kill(os.getpid(), number))
     monkeypatch.setattr(command, "_policy", lambda config: policy)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
     argv = [*ARITHMETIC, "--out", str(tmp_path / "out"), "--batch-tasks", "2"]
     assert run(*argv) == 130
     assert "2 finished tasks are kept in" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     policy.after = None
     assert run(*argv) == 0
+    signal.signal(signal.SIGINT, ignored)
 
 
 def test_regrade_lists_flips(sevens: Sevens, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 
 import pytest
@@ -237,11 +236,8 @@ def test_no_tests_is_no_success(sandbox: Sandbox) -> None:
     assert judge("print(1)", "python", [], sandbox=sandbox).fraction == 0.0
 
 
-def test_a_warm_submission_is_quick(sandbox: Sandbox) -> None:
-    def seconds() -> float:
-        started = time.perf_counter()
-        assert judge(RIGHT, "python", SUM[:1], sandbox=sandbox).verdict == "AC"
-        return time.perf_counter() - started
-
-    # The target is 8 ms; a busy machine gets ten times that. Starting a slot each time would take 300 ms.
-    assert statistics.median(seconds() for _ in range(15)) < 0.08
+def test_warm_submissions_start_nothing(sandbox: Sandbox) -> None:
+    assert judge(RIGHT, "python", SUM[:1], sandbox=sandbox).verdict == "AC"
+    started = sandbox.pool.started
+    assert {str(judge(RIGHT, "python", SUM[:1], sandbox=sandbox).verdict) for _ in range(15)} == {"AC"}
+    assert sandbox.pool.started == started
