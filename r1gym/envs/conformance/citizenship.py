@@ -80,6 +80,10 @@ def no_shared_memory(bench: Bench) -> Iterator[Fault]:
     )
 
 
+PICKLED_RESETS = 24
+"""Questions that a pickled twin is asked for: of ten tasks, 24 agree by chance once in 10^24."""
+
+
 def pickling(bench: Bench) -> Iterator[Fault]:
     """A pickled environment goes on as the original does, in the middle of an episode."""
     bench.reset(seed=SEED)
@@ -92,8 +96,9 @@ def pickling(bench: Bench) -> Iterator[Fault]:
     if ours != theirs:
         yield Fault("the same step from a pickled twin", f"{text_of(theirs)}, not {text_of(ours)}", "keep the task")
         return
-    if bench.reset() != twin.reset():
-        yield Fault("the same next question from a pickled twin", "another one", "let np_random travel too")
+    # Several: in a small set one question may be the same by chance.
+    if any(bench.reset() != twin.reset() for _ in range(PICKLED_RESETS)):
+        yield Fault("the same next questions from a pickled twin", "others", "let np_random travel too")
 
 
 def spec_round_trip(bench: Bench) -> Iterator[Fault]:
