@@ -183,6 +183,8 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
             if "nswer" in tail or "NSWER" in tail or "####" in tail or not tail.isascii()
             else None
         )
+        if closing is not None and not closing.parts:
+            return closing  # the closing line takes back what it says: the box is what it said before
         if closing is not None and _VALUE.match(closing.parts[0]):
             parts += [part for part in closing.parts if not any(command in part for command in BOXES)]
     if max(map(len, parts)) > MAX_ANSWER:

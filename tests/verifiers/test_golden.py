@@ -33,4 +33,5 @@ def test_family(family):
         verdict = verify(row["completion"], row["reference"])
         assert verdict.outcome is not Outcome.UNGRADABLE, (row, verdict)
         assert (verdict.outcome is Outcome.CORRECT) == row["correct"], (row, verdict)
-        assert verdict.reason.split(":")[0] in RULES
+        rule = verdict.reason.split(":")[0]
+        assert rule in RULES and rule != "grader_error", (row, verdict)
