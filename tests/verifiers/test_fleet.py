@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,26 @@ class Deadly:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os._exit, (3,)
+
+
+class Moody:
+    """Ends the interpreters that unpickle it, until it has ended two: that is an accident, and no trait of the item."""
+
+    def __init__(self, diary: Path) -> None:
+        self.diary = diary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return moody, (str(self.diary),)
+
+
+def moody(diary: str) -> int:
+    with open(diary, "a+", encoding="utf-8") as file:
+        file.write("x")
+        file.flush()
+        file.seek(0)
+        if len(file.read()) <= 2:
+            os._exit(3)
+    return 21
 
 
 class Shy(Exception):
@@ -64,6 +85,11 @@ def test_an_item_that_kills_its_worker_is_condemned_alone(doubles: Fleet[Any, An
     assert doubles.judge([[1, Deadly(), 2], [3]]) == [[2, "condemned", 4], [6]]
 
 
+def test_an_item_is_not_condemned_for_one_death_alone(doubles: Fleet[Any, Any], tmp_path: Path) -> None:
+    # The first interpreter dies of the portion, the second of the item alone; the third reads it.
+    assert doubles.judge([[1, Moody(tmp_path / "diary"), 2]]) == [[2, 42, 4]]
+
+
 def test_threads_take_turns(doubles: Fleet[Any, Any]) -> None:
     found: dict[int, Any] = {}
 
@@ -84,7 +110,11 @@ def test_a_forked_copy_has_workers_of_its_own(doubles: Fleet[Any, Any]) -> None:
     pids = [worker.process.pid for worker in doubles._workers]
     child = os.fork()
     if child == 0:
-        right = doubles.judge([[5], [6]]) == [[10], [12]]
+        stop, stopped = fleet._Worker.stop, []
+        fleet._Worker.stop = stopped.append  # type: ignore[assignment,method-assign]
+        doubles.close()  # ends none of the parent's
+        fleet._Worker.stop = stop  # type: ignore[method-assign]
+        right = not stopped and doubles.judge([[5], [6]]) == [[10], [12]]
         mine = [worker.process.pid for worker in doubles._workers]
         doubles.close()
         os._exit(0 if right and not set(mine) & set(pids) else 1)
