@@ -45,10 +45,7 @@ def lingua() -> Share | None:
         from lingua import IsoCode639_1, LanguageDetectorBuilder
     except ImportError:
         return None
-    codes = [
-        getattr(IsoCode639_1, code.upper())
-        for code in ["en", "bn", "de", "es", "fr", "ja", "ru", "sw", "te", "th", "zh"]
-    ]
+    codes = [getattr(IsoCode639_1, code.upper()) for code in MIXED]
     detector = LanguageDetectorBuilder.from_iso_codes_639_1(*codes).build()
 
     def share(text: str, target: str) -> float:

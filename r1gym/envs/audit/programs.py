@@ -54,7 +54,7 @@ def _bodies(subject: Subject, *bodies: str) -> Iterator[str]:
 
 
 def hollow(subject: Subject) -> Iterator[Probe]:
-    """Row 31: bodies that do nothing, constants, the input given back."""
+    """Row 31: bodies that do nothing, constants, the input given back, what a model writes where it gives up."""
     for source in _bodies(subject, "pass", "return 0", "return 1", "return -1", "return True", "return ''", "return []",
                           "return float('nan')", "raise NotImplementedError", "return a"):  # fmt: skip
         yield Probe(fenced(source), "unpaid", "a hollow body")
