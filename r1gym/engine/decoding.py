@@ -84,7 +84,8 @@ class KernelForward(CompactForward):
 
         (slots, channels), wide = x.shape, active.shape[1]
         inner = attended.shape[1] * attended.shape[2]
-        out, gate, down = FEW if slots <= HEAD_ROWS else MANY
+        # Of float32 the large tiles ask for more shared memory (192 KiB) than GPUs before the H100 have.
+        out, gate, down = FEW if slots <= HEAD_ROWS or x.element_size() == 4 else MANY
         kernels.linear_add[(-(-slots // out[0]), -(-channels // out[1]))](
             attended, layer.o, x, slots, C=channels, K=inner, **_tile(out)
         )
@@ -150,12 +151,15 @@ class KernelForward(CompactForward):
             x, self.weights.norm, hidden, self.weights.eps, C=channels, BC=1 << (channels - 1).bit_length()
         )
         head = self.weights.head.T
-        if x.dtype == torch.float32 or x.device.type != "cuda":
+        if x.device.type != "cuda":
             return (hidden @ head)[:slots].float()
         logits = torch.empty(filled, head.shape[1], device=x.device)
         for start in range(0, filled, HEAD_ROWS):
             rows = slice(start, start + HEAD_ROWS)
-            torch.mm(hidden[rows], head, out_dtype=torch.float32, out=logits[rows])
+            if x.dtype == torch.float32:
+                torch.mm(hidden[rows], head, out=logits[rows])
+            else:
+                torch.mm(hidden[rows], head, out_dtype=torch.float32, out=logits[rows])
         return logits[:slots]
 
 

@@ -6,6 +6,7 @@ A sample depends on its prompt and seed only: not on its slot, its neighbours or
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -19,7 +20,7 @@ from r1gym.engine.slots import Slots
 from r1gym.engine.stepping import Stepper
 from r1gym.engine.stopping import Decode
 from r1gym.engine.turns import Answer, Answers
-from r1gym.errors import ModelError
+from r1gym.errors import ModelError, NumericalError
 from r1gym.types import Sampling
 
 __all__ = ["Engine", "Forward"]
@@ -128,15 +129,21 @@ class Engine:
                 "adapters): make a new engine"
             )
         check_requests(model, requests)
-        was_training = model.training
+        was_training, device = model.training, self.pool.data.device
         model.eval()
         try:
-            return Run(self, requests, sampling, answers, context_of(model)).finish()
+            # Triton launches, and graphs are captured, on the current device, whatever device the tensors are on.
+            with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+                return Run(self, requests, sampling, answers, context_of(model)).finish()
+        except NumericalError:
+            # Masked positions count with weight 0, and 0 * NaN is NaN: what lies there would spoil good weights, too.
+            self.pool.data.zero_()
+            raise
         except (RuntimeError, MemoryError) as error:
             if not memory.out_of_memory(error) or (answers is not None and error is answers.failure):
                 raise
             self.stepper.drop()
-            free = memory.free_bytes(self.pool.data.device)
+            free = memory.free_bytes(device)
             # A pool that grows by half stands beside its smaller self for a moment: 1 / (1 + 2 / 3) of the room counts.
             raise memory.advise(
                 None if free is None else int(0.6 * (free + self.pool.pages * self.pool.page_bytes)),

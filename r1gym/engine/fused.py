@@ -97,6 +97,8 @@ def not_compact(model: Any) -> str:
             return f"its {name} carries an adapter"
         if type(linear) is not nn.Linear:
             return f"its {name} is a {type(linear).__name__}, not a plain nn.Linear"
+        if not linear.weight.is_contiguous():
+            return f"its {name} is not laid out row by row"
         if linear.bias is not None and name not in ("q_proj", "k_proj", "v_proj"):
             return f"its {name} has a bias"
     if type(model.model.embed_tokens) is not nn.Embedding:

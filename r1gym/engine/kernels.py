@@ -45,7 +45,7 @@ def _weights(w_ptr, outputs, start, K: tl.constexpr, BK: tl.constexpr):
     return tl.load(w_ptr + outputs[None, :].to(tl.int64) * K + columns[:, None], mask=inside, other=0.0)
 
 
-@triton.jit(do_not_specialize=["slots"])
+@triton.jit(do_not_specialize=["slots", "table_width", "layer"])
 def qkv(
     x_ptr, norm_ptr, w_ptr, bias_ptr, norm_q_ptr, norm_k_ptr, cos_ptr, sin_ptr, positions_ptr, tables_ptr, pool_ptr,
     q_ptr, slots, table_width, page_stride, layer, eps,
@@ -99,7 +99,7 @@ def qkv(
         tl.store(target + HALF, out2, mask=live[:, None])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["table_width", "layer"])
 def write(
     k_ptr, v_ptr, positions_ptr, tables_ptr, pool_ptr, table_width, page_stride, layer, k_stride, v_stride,
     HKV: tl.constexpr, D: tl.constexpr, BD: tl.constexpr, PAGE: tl.constexpr,
@@ -115,7 +115,7 @@ def write(
     tl.store(pool_ptr + place + d, tl.load(v_ptr + slot * v_stride + head * D + d, mask=d < D), mask=d < D)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["table_width", "layer"])
 def attention(
     q_ptr, pool_ptr, positions_ptr, tables_ptr, part_ptr, stats_ptr, arrived_ptr, out_ptr, table_width, page_stride,
     layer, scale,

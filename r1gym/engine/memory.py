@@ -35,8 +35,10 @@ def free_bytes(device: torch.device) -> int | None:
     """Memory that could still be had on a GPU, what torch keeps in reserve included; None elsewhere."""
     if device.type != "cuda":
         return None
-    free, _ = torch.cuda.mem_get_info(device)
-    return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    free, total = torch.cuda.mem_get_info(device)
+    reserved = torch.cuda.memory_reserved(device)
+    allowed = int(torch.cuda.get_per_process_memory_fraction(device) * total)
+    return int(max(min(free, allowed - reserved), 0) + reserved - torch.cuda.memory_allocated(device))
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -94,5 +94,5 @@ class PagePool:
         data[: self.pages] = self.data
         self._free[:0] = range(pages - 1, self.pages - 1, -1)
         self._references += [0] * missing
+        self.version += 1  # before the tensor: an interruption must not leave a graph that believes the old address
         self.data = data
-        self.version += 1

@@ -46,17 +46,18 @@ class Slots:
             pages: Pages that one slot may have.
             vocabulary: Its size where tokens seen are counted, else 0.
         """
+        # The version moves first: an interruption in between must not leave a graph that believes the old addresses.
         if vocabulary != (0 if self.seen_SV is None else self.seen_SV.shape[1]):
             shape = self.size, vocabulary
+            self.version += 1
             self.seen_SV = torch.zeros(shape, dtype=torch.int32, device=self.device) if vocabulary else None
-            self.version += 1
         if places + 1 > len(self.tokens_X):
-            self.tokens_X = torch.zeros(places + 1, dtype=torch.long, device=self.device)
+            self.version += 1
             self.logprobs_X = torch.zeros(places + 1, device=self.device)
-            self.version += 1
+            self.tokens_X = torch.zeros(places + 1, dtype=torch.long, device=self.device)
         if pages > self.tables.shape[1]:
-            self.tables = torch.zeros(self.size, pages, dtype=torch.int32, device=self.device)
             self.version += 1
+            self.tables = torch.zeros(self.size, pages, dtype=torch.int32, device=self.device)
 
     def clear(self) -> None:
         """Nobody uses any slot."""

@@ -6,7 +6,9 @@ addresses: when a tensor has moved or the sampling is another, they are captured
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ __all__ = ["Stepper"]
 STEPS = 8
 """Tokens a graph draws; between graphs the host looks which slots are done."""
 
+log = logging.getLogger(__name__)
+
 
 class Stepper:
     """Moves the first slots on by some tokens."""
@@ -40,6 +44,8 @@ class Stepper:
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self._key: object = None
         self._memory: Any = None
+        self.refusal: str | None = None
+        """Why the forward cannot be captured, "" where it can; None before the first capture."""
 
     def size_for(self, count: int) -> int:
         """The smallest slot count that holds ``count`` sequences."""
@@ -56,9 +62,13 @@ class Stepper:
         if current != self._key:
             self.drop()
             self._key = current
-        if count not in self._graphs:
-            self._graphs[count] = self._capture(count, sampling)
-        self._graphs[count].replay()
+        if count not in self._graphs and not self.refusal:
+            self._capture(count, sampling)
+        if self.refusal:
+            for _ in range(STEPS):
+                self._step(count, sampling)
+        else:
+            self._graphs[count].replay()
 
     def drop(self) -> None:
         """Forget all graphs, and with the last one their memory."""
@@ -82,7 +92,7 @@ class Stepper:
         if seen_SV is not None and live_S is not None:
             repetition.count(seen_SV[:count], state[TOKEN], live_S)
 
-    def _capture(self, count: int, sampling: Sampling) -> torch.cuda.CUDAGraph:
+    def _capture(self, count: int, sampling: Sampling) -> None:
         """Capture STEPS steps. The warm-up must not move anybody on, so it runs while all slots are free."""
         state, tables = self.slots.state.clone(), self.slots.tables.clone()
         self.slots.clear()
@@ -90,12 +100,38 @@ class Stepper:
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             self._step(count, sampling)
+            if self.refusal is None:
+                self.refusal = _waits(lambda: self._step(count, sampling))
+                if self.refusal:
+                    log.warning("sampling runs without captured graphs, which is slower: %s", self.refusal)
         torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._memory):
-            for _ in range(STEPS):
-                self._step(count, sampling)
-        self._memory = self._memory or graph.pool()
+        if not self.refusal:
+            graph = torch.cuda.CUDAGraph()
+            # What other threads do on the device meanwhile (answers of a dialogue) is no part of this capture.
+            with torch.cuda.graph(graph, pool=self._memory, capture_error_mode="thread_local"):
+                for _ in range(STEPS):
+                    self._step(count, sampling)
+            self._memory = self._memory or graph.pool()
+            self._graphs[count] = graph
         self.slots.state.copy_(state)
         self.slots.tables.copy_(tables)
-        return graph
+
+
+def _waits(step: Callable[[], None]) -> str:
+    """Why ``step`` cannot be captured: its host waits for the device (experts picked by ``nonzero``); "" where it can.
+
+    Asked before a capture, because one that breaks off leaves the allocator and the current stream as they were in it.
+    """
+    before = torch.cuda.get_sync_debug_mode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says each time that it does not see every kind of waiting
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        step()
+    except RuntimeError as error:
+        if "synchroniz" not in str(error):
+            raise
+        return f"a step of this model waits for the device ({next(iter(str(error).splitlines()), '')})"
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    return ""

@@ -21,7 +21,7 @@ from r1gym.engine.memory import advise, budget_that_fits, out_of_memory, positio
 from r1gym.engine.pages import PagePool
 from r1gym.engine.request import Request
 from r1gym.engine.sampler import Sampler
-from r1gym.errors import ConfigError, ModelError, PromptTooLongError, TokenizerError
+from r1gym.errors import ConfigError, ModelError, NumericalError, PromptTooLongError, TokenizerError
 from r1gym.types import Sampling
 
 STOP = 3
@@ -194,6 +194,23 @@ def test_fifty_rollouts_keep_memory_flat(way: str, fresh_model: Callable[[str], 
     for number in range(50):
         run(requests(1)[number % 4 :], sampling)
     assert tensors() == before
+
+
+@pytest.mark.parametrize("way", ["compact", "general"])
+def test_what_is_not_finite_does_not_stay_in_the_pages(way: str, fresh_model: Callable[[str], Any]) -> None:
+    """NaN in keys and values, not in the logits alone: the same pages serve the weights that are loaded then."""
+    model = fresh_model("llama")
+    paged = engine(way, model)
+    good = paged.run(requests(), GREEDY)
+    weight = model.get_input_embeddings().weight
+    kept = weight.detach().clone()
+    with torch.no_grad():
+        weight[good[0].token_ids[1]] = torch.nan  # what is read after the second token
+    with pytest.raises(NumericalError, match=r"token \d of completion \d+ \(slot \d\)"):
+        paged.run(requests(), GREEDY)
+    with torch.no_grad():
+        weight.copy_(kept)
+    assert paged.run(requests(), GREEDY) == good
 
 
 # ---- A model that changes, a Triton that does not work
