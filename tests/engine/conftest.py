@@ -47,6 +47,8 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     # Heads of 32, the narrowest that the compact path takes to a GPU.
     "llama-wide": ("LlamaConfig", "LlamaForCausalLM", WIDE_HEADS),
     "qwen3-wide": ("Qwen3Config", "Qwen3ForCausalLM", WIDE_HEADS),
+    "qwen2-wide": ("Qwen2Config", "Qwen2ForCausalLM", WIDE_HEADS),
+    "mistral-wide": ("MistralConfig", "MistralForCausalLM", WIDE_HEADS),
     # What the own cache does not hold: these fall back to model.generate.
     "gemma2": ("Gemma2Config", "Gemma2ForCausalLM", {**SMALL_HEADS, "sliding_window": 8}),
     "mistral-window": ("MistralConfig", "MistralForCausalLM", {**COMMON, "sliding_window": 8}),
@@ -87,7 +89,7 @@ def build(family: str) -> Any:
 
 
 def generate_greedily(model: Any, prompt: Sequence[int], budget: int, **options: Any) -> tuple[int, ...]:
-    ids = torch.tensor([list(prompt)])
+    ids = torch.tensor([list(prompt)], device=model.device)
     output = model.generate(
         ids,
         attention_mask=torch.ones_like(ids),
