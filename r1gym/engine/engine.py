@@ -144,9 +144,9 @@ class Engine:
                 raise
             self.stepper.drop()
             free = memory.free_bytes(device)
-            # A pool that grows by half stands beside its smaller self for a moment: 1 / (1 + 2 / 3) of the room counts.
+            # A pool that grows stands beside its smaller self for a moment: less than half of the room counts.
             raise memory.advise(
-                None if free is None else int(0.6 * (free + self.pool.pages * self.pool.page_bytes)),
+                None if free is None else int(0.45 * (free + self.pool.pages * self.pool.page_bytes)),
                 self.pool.page_bytes // PAGE,
                 min(self.slots.size, len(requests)),
                 max(len(request.prompt) for request in requests),

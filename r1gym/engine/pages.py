@@ -57,10 +57,13 @@ class PagePool:
         """
         least = self.used + count + 1
         if least > self.pages:
-            try:
-                self.grow(max(least, self.pages + self.pages // 2))
-            except torch.OutOfMemoryError:  # room for the future is not worth failing now
-                self.grow(least)
+            for more in (self.pages // 2, self.pages // 8, 0):
+                try:
+                    self.grow(max(least, self.pages + more))
+                    break
+                except torch.OutOfMemoryError:  # room for the future is not worth failing now
+                    if more == 0:
+                        raise
         pages = [self._free.pop() for _ in range(count)]
         for page in pages:
             self._references[page] = 1

@@ -46,6 +46,7 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gpt-neox": ("GPTNeoXConfig", "GPTNeoXForCausalLM", COMMON),
     # Heads of 32, the narrowest that the compact path takes to a GPU.
     "llama-wide": ("LlamaConfig", "LlamaForCausalLM", WIDE_HEADS),
+    "llama-deep": ("LlamaConfig", "LlamaForCausalLM", {**WIDE_HEADS, "num_hidden_layers": 8}),
     "qwen3-wide": ("Qwen3Config", "Qwen3ForCausalLM", WIDE_HEADS),
     "qwen2-wide": ("Qwen2Config", "Qwen2ForCausalLM", WIDE_HEADS),
     "mistral-wide": ("MistralConfig", "MistralForCausalLM", WIDE_HEADS),

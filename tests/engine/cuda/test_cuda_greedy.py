@@ -18,7 +18,7 @@ STOP = 3
 GREEDY = Sampling(temperature=0.0)
 # 63, 64 and 65 tokens stand around the edge of a page; the second prompt leaves nothing to prefill.
 PROMPTS = (tuple(range(10, 40)), (5,), (8, 9), tuple(range(20, 83)), tuple(range(20, 84)), tuple(range(20, 85)))
-COMPACT = ("llama-wide", "qwen2-wide", "qwen3-wide", "mistral-wide")
+COMPACT = ("llama-wide", "llama-deep", "qwen2-wide", "qwen3-wide", "mistral-wide")
 GENERAL = ("llama", "qwen3", "phi3", "olmo2", "gpt2", "gpt-neox", "gemma", "qwen3-moe")
 
 
@@ -42,6 +42,8 @@ def test_greedy_tokens_equal_generate_before_and_after_a_step(
 ) -> None:
     """Three slots for twelve requests: refill, shared prompts, a shrinking tail; then new weights, the same graphs."""
     model, label = gpu_model(family), f"{way} {family}"
+    if family == "qwen3-moe":
+        model.set_experts_implementation("eager")  # which waits for the device: no graphs, the same kernels
     engine = gpu_engine(way, model)
     samples = engine.run(requests(), GREEDY)
     assert engine.pool.used == 0
