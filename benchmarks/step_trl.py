@@ -1,4 +1,11 @@
-"""One whole GRPO step of TRL on the same job: its default path, with completions forced to the same lengths."""
+"""One whole GRPO step of TRL on the same job, with completions forced to the same lengths.
+
+Three ways: its default path with a bf16 module, the same with a float32 module under bf16 autocast (float32 weights
+and AdamW, as our masters), and ``use_transformers_continuous_batching``. How lengths are forced: in ``generate`` by a
+logits processor that bans the stop token up to a row's last place and allows nothing else there; in continuous
+batching, whose requests have budgets of their own, by giving request i its length as budget and no stop token. Every
+step checks the lengths that reach the reward function. All else is TRL's default (gradient checkpointing is on).
+"""
 
 from __future__ import annotations
 
@@ -7,19 +14,27 @@ import statistics
 import sys
 import tempfile
 import time
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
+from gpu import DEVICE, Peaks, synchronize
 from job import make_model, make_requests
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["run"]
+
+ROWS = 16
+"""Completions of a micro-batch."""
 
 
 class ForceEnd:
     """Bans the stop token until a row has its length, then allows nothing else."""
 
     def __init__(self, lengths: list[int], eos: int, width: int) -> None:
-        self.ends = torch.tensor(lengths, device="cuda")
+        self.ends = torch.tensor(lengths, device=DEVICE)
         self.eos, self.width = eos, width
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -28,6 +43,51 @@ class ForceEnd:
         scores[now] = -torch.inf
         scores[:, self.eos] = torch.where(now, 0.0 * stop, -torch.inf)
         return scores
+
+
+class Clock:
+    """Seconds of steps and of the rollouts in them, peaks of memory, and lengths as TRL's reward function sees them."""
+
+    def __init__(self, lengths: list[int], budget: float) -> None:
+        self.lengths, self.budget = lengths, budget
+        self.peaks = Peaks()
+        self.steps: list[float] = []
+        self.rollouts: list[float] = []
+        self.started = time.perf_counter()
+        self.drawn = 0
+        self._rng = torch.Generator().manual_seed(1)
+
+    def begin(self) -> None:
+        """A step begins."""
+        synchronize()
+        self.peaks.begin("train")
+        self.began = time.perf_counter()
+
+    def end(self) -> bool:
+        """A step has ended; False when no time is left for another."""
+        synchronize()
+        self.steps.append(time.perf_counter() - self.began)
+        self.peaks.begin("between")
+        print("trl step", self.steps[-1], self.rollouts[-1:], flush=True)
+        return time.perf_counter() - self.started < self.budget
+
+    @contextmanager
+    def rollout(self) -> Iterator[None]:
+        """The time of a rollout."""
+        synchronize()
+        self.peaks.begin("rollout")
+        began = time.perf_counter()
+        yield
+        synchronize()
+        self.rollouts.append(time.perf_counter() - began)
+        self.peaks.begin("train")
+
+    def reward(self, completion_ids: list[Any], **_: Any) -> list[float]:
+        """Random rewards of 0 and 1; AssertionError where a length is not the one that was forced."""
+        found = [len(ids) for ids in completion_ids]
+        assert found == self.lengths, f"lengths were not forced: {found[:8]} for {self.lengths[:8]}"
+        self.drawn = sum(found)
+        return [float(value) for value in torch.rand(len(found), generator=self._rng).round()]
 
 
 def _tokenizer(vocabulary: int) -> Any:
@@ -40,88 +100,112 @@ def _tokenizer(vocabulary: int) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
 
 
-def run(shape: str, prompts: int, group: int, limit: int, steps: int, dtype: str, continuous: bool) -> dict[str, Any]:
-    """Seconds of every optimizer step, the first included."""
+def _force_generate(model: Any, clock: Clock) -> None:
+    own = model.generate
+
+    def generate(*args: Any, **kwargs: Any) -> Any:
+        ids = kwargs.get("input_ids", args[0] if args else None)
+        with clock.rollout():
+            return own(*args, **kwargs, logits_processor=[ForceEnd(clock.lengths, 2, ids.shape[1])])
+
+    model.generate = generate
+
+
+def _force_continuous(model: Any, clock: Clock) -> None:
+    """Requests are called req_0, req_1, … in the order of the rows, anew in every call."""
+    from transformers.generation.continuous_batching.continuous_api import ContinuousBatchingManager as Manager
+
+    own_batch, own_add = model.generate_batch, Manager.add_request
+
+    def add_request(self: Any, input_ids: Any, request_id: Any = None, **options: Any) -> Any:
+        options |= {"max_new_tokens": clock.lengths[int(request_id.removeprefix("req_"))], "eos_token_id": -1}
+        return own_add(self, input_ids, request_id, **options)
+
+    def generate_batch(*args: Any, **kwargs: Any) -> Any:
+        with clock.rollout():
+            return own_batch(*args, **kwargs)
+
+    Manager.add_request = add_request
+    model.generate_batch = generate_batch
+
+
+def _trainer(model: Any, clock: Clock, rows: list[dict[str, str]], job: dict[str, Any]) -> Any:
     import transformers
     import trl
     from datasets import Dataset
 
-    kind = getattr(torch, dtype)
-    model = make_model(shape, kind, "cuda")
-    tokenizer = _tokenizer(model.config.vocab_size)
-    texts, lengths = make_requests(prompts, group, model.config.vocab_size, limit)
-    rows = [{"prompt": " ".join(f"w{i}" for i in text)} for text in texts]
-    seconds: list[float] = []
-    rollouts: list[float] = []
-
-    if not continuous:
-        own_generate = model.generate
-
-        def generate(*args: Any, **kwargs: Any) -> Any:
-            ids = kwargs.get("input_ids", args[0] if args else None)
-            torch.cuda.synchronize()
-            began = time.perf_counter()
-            kwargs["logits_processor"] = [ForceEnd(lengths, 2, ids.shape[1])]
-            output = own_generate(*args, **kwargs)
-            torch.cuda.synchronize()
-            rollouts.append(time.perf_counter() - began)
-            return output
-
-        model.generate = generate
-
-    class Clock(transformers.TrainerCallback):  # type: ignore[misc]
+    class Steps(transformers.TrainerCallback):  # type: ignore[misc]
         def on_step_begin(self, *_args: Any, **_kwargs: Any) -> None:
-            torch.cuda.synchronize()
-            self.began = time.perf_counter()
+            clock.begin()
 
-        def on_step_end(self, *_args: Any, **_kwargs: Any) -> None:
-            torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - self.began)
-            print("trl step", seconds[-1], rollouts[-1:], flush=True)
+        def on_step_end(self, _args: Any, _state: Any, control: Any, **_kwargs: Any) -> None:
+            control.should_training_stop |= not clock.end()
+            print("RESULT " + json.dumps(_figures(clock, job)), flush=True)
 
-    total_rows = prompts * group
+    total, steps = len(clock.lengths), job["steps"] + 1
     config = trl.GRPOConfig(
         output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=min(16, total_rows),
-        gradient_accumulation_steps=max(total_rows // 16, 1),
-        num_generations=group,
-        max_completion_length=limit,
+        per_device_train_batch_size=min(ROWS, total),
+        gradient_accumulation_steps=max(total // ROWS, 1),
+        num_generations=job["group"],
+        max_completion_length=job["limit"],
         max_steps=steps,
         learning_rate=1e-6,
         temperature=1.0,
         beta=0.0,
-        bf16=dtype == "float32",
+        bf16=job["dtype"] == "float32",
+        use_cpu=DEVICE == "cpu",
         save_strategy="no",
         report_to=[],
         logging_steps=1000,
         shuffle_dataset=False,
-        **({"use_transformers_continuous_batching": True} if continuous else {}),
+        use_transformers_continuous_batching=job.get("continuous", False),
     )
-    rng = torch.Generator().manual_seed(1)
-    trainer = trl.GRPOTrainer(
+    return trl.GRPOTrainer(
         model=model,
-        processing_class=tokenizer,
-        reward_funcs=[lambda completions, **_: torch.rand(len(completions), generator=rng).round().tolist()],
+        processing_class=_tokenizer(model.config.vocab_size),
+        reward_funcs=[clock.reward],
         args=config,
         train_dataset=Dataset.from_list(rows * (steps + 2)),
-        callbacks=[Clock()],
+        callbacks=[Steps()],
     )
-    trainer.train()
-    free, total = torch.cuda.mem_get_info()
-    kept = seconds[1:] or seconds
+
+
+def _figures(clock: Clock, job: dict[str, Any]) -> dict[str, Any]:
+    """What there is so far; the first step is told apart, and not counted once there is another."""
+    import trl
+
+    kept, rollouts = clock.steps[1:] or clock.steps, clock.rollouts[1:] or clock.rollouts
+    rollout = statistics.median(rollouts)
     return {
-        "what": f"TRL {trl.__version__} {shape} {total_rows} x {limit} {dtype}" + (" continuous" if continuous else ""),
+        "name": f"TRL {job['name']}",
+        "what": f"TRL {trl.__version__} {job['shape']} {len(clock.lengths)} x {job['limit']}",
+        "job": job,
+        "steps": len(clock.steps) - 1,
         "step_s": round(statistics.median(kept), 3),
         "step_range": [round(min(kept), 3), round(max(kept), 3)],
-        "rollout_s": round(statistics.median(rollouts[1:] or rollouts), 3) if rollouts else None,
-        "first_step_s": round(seconds[0], 2),
-        "steps": len(kept),
-        "alloc_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
-        "reserved_gib": round(torch.cuda.max_memory_reserved() / 2**30, 2),
-        "device_gib": round((total - free) / 2**30, 2),
+        "rollout_s": round(rollout, 3),
+        "first_step_s": round(clock.steps[0], 2),
+        "tokens": clock.drawn,
+        "tokens_per_s": round(clock.drawn / rollout),
+        **clock.peaks.figures(),
     }
 
 
+def run(**job: Any) -> dict[str, Any]:
+    """Medians over ``steps`` steps after one, or over those begun before ``budget`` seconds were over."""
+    budget = job.pop("budget", 1e9)
+    model = make_model(job["shape"], getattr(torch, job["dtype"]), DEVICE)
+    texts, lengths = make_requests(job["prompts"], job["group"], model.config.vocab_size, job["limit"])
+    clock = Clock(lengths, budget)
+    if job.get("continuous"):
+        _force_continuous(model, clock)
+    else:
+        _force_generate(model, clock)
+    rows = [{"prompt": " ".join(f"w{i}" for i in text)} for text in texts]
+    _trainer(model, clock, rows, job).train()
+    return _figures(clock, job)
+
+
 if __name__ == "__main__":
-    options = json.loads(sys.argv[1])
-    print("RESULT " + json.dumps(run(**options)), flush=True)
+    print("RESULT " + json.dumps(run(**json.loads(sys.argv[1]))), flush=True)
