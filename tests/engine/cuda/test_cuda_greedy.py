@@ -52,7 +52,9 @@ def test_greedy_tokens_equal_generate_before_and_after_a_step(
         expected = by_generate(model, request.prompt, request.budget)
         same_tokens(label, model, request.prompt, sample.token_ids, expected)
     graphs = dict(engine.stepper._graphs)
-    assert engine.stepper.refusal or (set(graphs) <= {1, 2, 3} and graphs), f"{label}: graphs of {set(graphs)}"
+    if family != "qwen3-moe":
+        assert not engine.stepper.refusal, f"{label} is not captured: {engine.stepper.refusal}"
+        assert graphs and set(graphs) <= {1, 2, 3}, f"{label}: graphs of {set(graphs)}"
     learn(model)
     assert not engine.forward.stale, f"{label}: an optimizer step is no change of the model"
     after = engine.run(requests(), GREEDY)
