@@ -43,8 +43,11 @@ def profiled(run: Callable[[], object]) -> Spans:
     with profile(activities=[kind]) as seen:
         run()
         synchronize()
-    events: Any = seen.events()
-    spans = [(e.name, float(e.time_range.start), float(e.time_range.end)) for e in events if e.device_type == wanted]
+    # Annotations (that of the optimizer's step, say) span the kernels under them.
+    events: list[Any] = [
+        e for e in seen.events() or () if e.device_type == wanted and not getattr(e, "is_user_annotation", False)
+    ]
+    spans = [(e.name, float(e.time_range.start), float(e.time_range.end)) for e in events]
     return sorted(spans, key=lambda span: span[1])
 
 

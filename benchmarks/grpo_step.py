@@ -114,6 +114,7 @@ def main() -> None:
         return
     until = time.monotonic() + options.seconds
     options.out.mkdir(parents=True, exist_ok=True)
+    os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRITON_CACHE_DIR"] = tempfile.mkdtemp(prefix="triton-")
     # In a process of its own: asking for the card's name takes a context, which is memory that others would count.
     asked = [str(Path(__file__).parent / "gpu.py"), options.commit, " ".join(["python", *sys.argv])]

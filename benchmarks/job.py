@@ -41,7 +41,8 @@ def make_model(shape: str, dtype: torch.dtype, device: str, seed: int = 0) -> An
     kind = {"llama": transformers.LlamaConfig, "qwen2": transformers.Qwen2Config}[fields.pop("model_type")]
     config = kind(**fields, bos_token_id=None, eos_token_id=2, pad_token_id=0)
     torch.manual_seed(seed)
-    return transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).to(device)
+    with torch.device(device):  # a processor takes half a minute for the numbers of 1.5 billion weights
+        return transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).to(device)
 
 
 def make_requests(prompts: int, group: int, vocabulary: int, limit: int) -> tuple[list[list[int]], list[int]]:
