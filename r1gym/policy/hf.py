@@ -78,8 +78,9 @@ class HFPolicy:
                 "tokenizer, a .gguf file (pip install gguf), or a hub id that can be reached"
             ) from error
         if "gguf_file" in where:
-            # transformers has unpacked the weights; left in place, its mark would forbid to store what was learned.
-            model.hf_quantizer = None
+            # transformers has unpacked the weights; left in place, its marks would forbid to store what was learned,
+            # and to change the type.
+            model.hf_quantizer, model.is_quantized = None, False
             del model.config.quantization_config
         return cls(model.to(device), tokenizer, max_slots)
 
