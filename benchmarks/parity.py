@@ -24,7 +24,7 @@ from gpu import DEVICE, machine
 from job import SHAPES, make_model, make_requests
 from step_ours import unending
 
-from r1gym.engine.packed import packed_logprobs
+from r1gym.engine.packed import PackedTrainer
 from r1gym.engine.request import Request, Sample
 from r1gym.policy.hf import HFPolicy
 from r1gym.types import Sampling
@@ -96,7 +96,9 @@ def packed(policy: HFPolicy, ids_BT: torch.Tensor, mask_BT: torch.Tensor, rows: 
     weights = policy._sampler.packed_weights
     assert weights is not None, "the packed trainer runs on 16-bit weights that are sampled on the compact path"
     parts = zip(ids_BT.split(rows), mask_BT.split(rows), strict=True)
-    return torch.cat([packed_logprobs(policy.model, weights, ids, mask, 1.0).cpu() for ids, mask in parts])
+    trainer = PackedTrainer(policy.model, weights)
+    with torch.no_grad():
+        return torch.cat([trainer.logprobs(ids, mask, 1.0).cpu() for ids, mask in parts])
 
 
 def compare(weights: str, prompts: int, group: int, limit: int) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import torch
 
 __all__ = ["SCHEDULES", "MasterAdamW", "learning_rate", "make_optimizer", "set_learning_rate"]
 
+PART = 2**24
+"""Elements whose gradients are float32 at the same time (64 MiB), or one larger tensor's."""
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     "linear": lambda done: 1.0 - done,
@@ -52,6 +54,11 @@ class MasterAdamW(torch.optim.AdamW):
     ) -> None:
         self.shadows = list(parameters)
         self.masters = [shadow.detach().float().clone().requires_grad_() for shadow in self.shadows]
+        self._parts: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[]]
+        for pair in zip(self.shadows, self.masters, strict=True):
+            if sum(master.numel() for _, master in self._parts[-1]) >= PART:
+                self._parts.append([])
+            self._parts[-1].append(pair)
         on_gpu = all(shadow.is_cuda for shadow in self.shadows)
         super().__init__(self.masters, lr, betas, weight_decay=0.0, fused=on_gpu if fused is None else fused)
 
@@ -61,14 +68,19 @@ class MasterAdamW(torch.optim.AdamW):
             shadow.grad = None
 
     def step(self, closure: Any = None) -> Any:
-        """Move the masters by the gradients of the shadows, then round them into the shadows."""
-        for shadow, master in zip(self.shadows, self.masters, strict=True):
-            master.grad = None if shadow.grad is None else shadow.grad.float()
-        result = super().step(closure)
+        """Move the masters by the gradients of the shadows, then round them into the shadows.
+
+        Part by part, so that the float32 gradients of one part only exist at a time.
+        """
+        result = None if closure is None else closure()
+        for part in self._parts:
+            for shadow, master in part:
+                master.grad = None if shadow.grad is None else shadow.grad.float()
+            super().step()
+            for _, master in part:
+                master.grad = None
         with torch.no_grad():
             torch._foreach_copy_(list[torch.Tensor](self.shadows), self.masters)
-        for master in self.masters:
-            master.grad = None
         return result
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,46 +1,115 @@
 """Rows that share a prompt, laid out one behind the other with the prompt once.
 
-Axes: B rows, T tokens of a padded row, X tokens of the packed row.
+Axes: B rows, T tokens of a padded row, X tokens of the packed row, Y of them completion positions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["Packed", "pack", "packed_size"]
+__all__ = ["Capacity", "Layout", "Packed", "lay_out", "packed_size"]
+
+STEP = 1024
+"""Packed rows are filled up to a multiple of this, so that few graphs serve many micro-batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The sizes of a packed row; two rows of the same capacity are the same computation on other numbers."""
+
+    tokens: int
+    predicting: int
+    """Leading positions whose next token may be wanted."""
+    segments: int
+    groups: int
+    longest_segment: int
+    longest_group: int
+    longest_prompt: int
+
+    def roomier(self) -> Capacity:
+        """Rounded up: a coarser size that many layouts share."""
+        tokens = _up(self.tokens, STEP)
+        longest = max(_power(self.longest_segment), 256)
+        filling = -(-(tokens - self.tokens) // longest)
+        return Capacity(
+            tokens=tokens,
+            predicting=min(_up(self.predicting, STEP), tokens),
+            segments=_up(self.segments + filling, 64),
+            groups=max(_power(self.groups), 8),
+            longest_segment=longest,
+            longest_group=max(_power(self.longest_group), 256),
+            longest_prompt=max(_power(self.longest_prompt), 128),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """First all prompts, each without its last token; then the completions, each headed by that last token.
+    """First the completions, each headed by its prompt's last token, group by group; then the prompts without it.
 
     So every completion position predicts one token, and a prompt of a group is read once. Bounds are cumulative
-    lengths, int32, as flash attention takes them.
+    lengths, as flash attention takes them. All tensors are int32 and, in this order, parts of one.
     """
 
+    capacity: Capacity
     token_ids_X: torch.Tensor
     positions_X: torch.Tensor
-    prompt_tokens: int
-    """Positions that belong to prompts; completions follow."""
+    targets_Y: torch.Tensor
+    """The token that each completion position predicts; 0 where none is wanted."""
     segments: torch.Tensor
     """Bounds of all segments: attention is causal inside each."""
     groups: torch.Tensor
-    """Bounds of the groups, counted from the first completion: their rows also look at the group's whole prompt."""
+    """Bounds of the groups: their rows also look at the group's whole prompt. The last one ends the completions."""
     prompts: torch.Tensor
-    """Bounds of the prompts."""
-    longest_segment: int
-    longest_group: int
-    longest_prompt: int
+    """Bounds of the prompts, from the end of the completions on; the last one ends the prompts."""
+
+    @property
+    def prompt_ends(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where the prompts begin (the completions end) and where they end, a tensor of one number each."""
+        return self.prompts[:1], self.prompts[-1:]
+
+    @classmethod
+    def empty(cls, capacity: Capacity, device: torch.device) -> tuple[Packed, torch.Tensor]:
+        """A row to be filled, and the one tensor that its parts are views of."""
+        sizes = _sizes(capacity)
+        # Every part begins at a multiple of 16 bytes, which is what kernels like best.
+        starts = np.cumsum([0, *(_up(size, 4) for size in sizes)])
+        whole = torch.zeros(int(starts[-1]), dtype=torch.int32, device=device)
+        parts = [whole[start : start + size] for start, size in zip(starts[:-1], sizes, strict=True)]
+        return cls(capacity, *parts), whole
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything of a micro-batch goes, on the CPU and without padding."""
+
+    capacity: Capacity
+    """What it takes, exactly."""
+    parts: tuple[np.ndarray, ...]
+    """As the tensors of `Packed`."""
     rows: torch.Tensor
-    """Packed positions whose next token is wanted."""
-    targets: torch.Tensor
-    """Those tokens."""
+    """Completion positions whose next token is wanted."""
     places: torch.Tensor
     """Where their log-probabilities stand in the flattened [B, T]."""
+
+    def filled(self, capacity: Capacity) -> torch.Tensor:
+        """The numbers of a packed row of this capacity, int32 on the CPU.
+
+        Padding is text of its own (token 0, in segments no longer than others): it is computed, and nobody looks.
+        """
+        packed, whole = Packed.empty(capacity, torch.device("cpu"))
+        names = (packed.token_ids_X, packed.positions_X, packed.targets_Y)
+        for target, part in zip(names, self.parts[:3], strict=True):
+            target[: len(part)] = torch.from_numpy(part)
+        segments, groups, prompts = (part.tolist() for part in self.parts[3:])
+        while segments[-1] < capacity.tokens:
+            segments.append(min(segments[-1] + capacity.longest_segment, capacity.tokens))
+        for bounds, known in ((packed.segments, segments), (packed.groups, groups), (packed.prompts, prompts)):
+            bounds[: len(known)] = torch.tensor(known, dtype=torch.int32)
+            bounds[len(known) :] = known[-1]  # empty segments
+        return whole
 
 
 def packed_size(token_ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> list[tuple[bytes, int, int]]:
@@ -56,7 +125,7 @@ def packed_size(token_ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> list[tuple
     ]
 
 
-def pack(token_ids_BT: torch.Tensor, mask_BT: torch.Tensor, device: torch.device) -> Packed:
+def lay_out(token_ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> Layout:
     """Pack rows padded on the right, both tensors on the CPU; every row has a prompt of at least two tokens.
 
     What lies between the first and the last wanted token is read with the completion, wanted or not (the
@@ -68,44 +137,55 @@ def pack(token_ids_BT: torch.Tensor, mask_BT: torch.Tensor, device: torch.device
     for row, start in enumerate(starts_B):
         members.setdefault(table[row, :start].tobytes(), []).append(row)
     leads = [group[0] for group in members.values()]
-    ids = [table[row, : starts_B[row] - 1] for row in leads]
-    positions = [np.arange(starts_B[row] - 1) for row in leads]
-    prompt_bounds = np.cumsum([0, *(starts_B[row] - 1 for row in leads)])
-    prompt_tokens = int(prompt_bounds[-1])
     rows = [row for group in members.values() for row in group]
-    sizes = [ends_B[row] - starts_B[row] for row in rows]
-    bounds = np.cumsum([prompt_tokens, *sizes])
+    bounds = np.cumsum([0, *(ends_B[row] - starts_B[row] for row in rows)])
+    total = int(bounds[-1])
+    prompts = total + np.cumsum([0, *(starts_B[row] - 1 for row in leads)])
+    groups = bounds[np.cumsum([0, *(len(group) for group in members.values())])]
+    # Position t - 1 predicts token t.
+    spans = [(row, starts_B[row] - 1, ends_B[row] - 1) for row in rows] + [(row, 0, starts_B[row] - 1) for row in leads]
+    targets = np.zeros(total, dtype=np.int32)
     wanted, places = [], []
     for row, first in zip(rows, bounds[:-1], strict=True):
         start, end = starts_B[row], ends_B[row]
-        # Position t - 1 predicts token t.
-        ids.append(table[row, start - 1 : end - 1])
-        positions.append(np.arange(start - 1, end - 1))
         chosen = np.flatnonzero(mask[row, start:end])
+        targets[first + chosen] = table[row, start + chosen]
         wanted.append(chosen + first)
         places.append(chosen + row * table.shape[1] + start)
-    group_ends = np.cumsum([0, *(len(group) for group in members.values())])
-    segments = np.concatenate([prompt_bounds, bounds[1:]])
-    groups = bounds[group_ends] - prompt_tokens
-    index = np.concatenate(places)
-
-    def put(values: Any, dtype: torch.dtype = torch.long) -> torch.Tensor:
-        return torch.as_tensor(values, dtype=dtype).to(device)
-
-    return Packed(
-        token_ids_X=put(np.concatenate(ids)),
-        positions_X=put(np.concatenate(positions)),
-        prompt_tokens=prompt_tokens,
-        segments=put(segments, torch.int32),
-        groups=put(groups, torch.int32),
-        prompts=put(prompt_bounds, torch.int32),
-        longest_segment=int(np.diff(segments).max()),
-        longest_group=int(np.diff(groups).max()),
-        longest_prompt=int(np.diff(prompt_bounds).max()),
-        rows=put(np.concatenate(wanted)),
-        targets=put(table.reshape(-1)[index]),
-        places=put(index),
+    segments = np.concatenate([bounds, prompts[1:]])
+    return Layout(
+        capacity=Capacity(
+            tokens=int(segments[-1]),
+            predicting=total,
+            segments=len(segments) - 1,
+            groups=len(leads),
+            longest_segment=int(np.diff(segments).max()),
+            longest_group=int(np.diff(groups).max()),
+            longest_prompt=int(np.diff(prompts).max()),
+        ),
+        parts=(
+            np.concatenate([table[row, start:end] for row, start, end in spans]).astype(np.int32),
+            np.concatenate([np.arange(start, end, dtype=np.int32) for _, start, end in spans]),
+            targets,
+            segments.astype(np.int32),
+            groups.astype(np.int32),
+            prompts.astype(np.int32),
+        ),
+        rows=torch.from_numpy(np.concatenate(wanted)),
+        places=torch.from_numpy(np.concatenate(places)),
     )
+
+
+def _sizes(c: Capacity) -> tuple[int, ...]:
+    return c.tokens, c.tokens, c.predicting, c.segments + 1, c.groups + 1, c.groups + 1
+
+
+def _up(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+def _power(number: int) -> int:
+    return 1 << (number - 1).bit_length()
 
 
 def _bounds(mask_BT: torch.Tensor) -> tuple[list[int], list[int]]:

@@ -1,16 +1,20 @@
 """Elementwise parts of a layer, forward and backward, in torch and (on a GPU that has it) in Triton.
 
-Axes: T rows, C hidden size, W inner size of the MLP, D head width, V vocabulary.
+Axes: T rows, C hidden size, W inner size of the MLP, H query heads, G key-value heads, D head width, V vocabulary.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 __all__ = [
+    "join_gradients",
     "logits_gradient",
     "logits_of",
     "logits_sum",
+    "merge_attention",
     "norm",
     "norm_backward",
     "rms_norm",
@@ -60,24 +64,25 @@ def norm(x_TC: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
 
 
 def norm_backward(
-    x_TC: torch.Tensor, weight: torch.Tensor, grad_TC: torch.Tensor, add_TC: torch.Tensor, eps: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """``add`` plus the gradient for x, and the gradient for the weight."""
+    x_TC: torch.Tensor, weight: torch.Tensor, grad_TC: torch.Tensor, into_TC: torch.Tensor, eps: float
+) -> torch.Tensor:
+    """Add the gradient for x to ``into``, in place; returns the gradient for the weight in float32."""
     rows, channels = x_TC.shape
     if on_gpu(x_TC):
         from r1gym.engine import training_kernels as kernels
 
         programs = min(rows, 1056)
-        dx, parts = torch.empty_like(x_TC), torch.empty(programs, channels, device=x_TC.device)
+        parts = torch.empty(programs, channels, device=x_TC.device)
         kernels.norm_backward[(programs,)](
-            x_TC, weight, grad_TC, add_TC, dx, parts, rows, eps, C=channels, BC=_power(channels)
+            x_TC, weight, grad_TC, into_TC, parts, rows, eps, C=channels, BC=_power(channels)
         )
-        return dx, parts.sum(0).to(weight.dtype)
+        return parts.sum(0)
     wide, grad = x_TC.float(), grad_TC.float()
     inverse = torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
     unit, weighted = wide * inverse, grad * weight.float()
     dx = inverse * (weighted - unit * (weighted * unit).mean(-1, keepdim=True))
-    return (add_TC.float() + dx).to(x_TC.dtype), (grad * unit).sum(0).to(weight.dtype)
+    into_TC.copy_(into_TC.float() + dx)
+    return (grad * unit).sum(0)
 
 
 def turn(x_THD: torch.Tensor, heads: int, cos_TD: torch.Tensor, sin_TD: torch.Tensor, sign: float) -> torch.Tensor:
@@ -92,6 +97,66 @@ def turn(x_THD: torch.Tensor, heads: int, cos_TD: torch.Tensor, sin_TD: torch.Te
         return x_THD
     x_THD[:, :heads] = rotate(x_THD[:, :heads], cos_TD, sin_TD * sign)
     return x_THD
+
+
+def merge_attention(
+    output_THD: torch.Tensor, lse_HT: torch.Tensor, other_THD: torch.Tensor, other_HT: torch.Tensor, ends: torch.Tensor
+) -> None:
+    """Merge into ``output`` and ``lse`` another attention of the same queries over other keys, by log-sum-exp.
+
+    Only the first ``ends[-1]`` rows have one; what stands in the others is never looked at, be it NaN.
+    """
+    if on_gpu(output_THD):
+        from r1gym.engine import training_kernels as kernels
+
+        rows, heads, width = output_THD.shape
+        kernels.merge[(rows,)](
+            output_THD, lse_HT, other_THD, other_HT, ends[-1:], rows, H=heads, BH=_power(heads), D=width,
+            BD=_power(width),
+        )  # fmt: skip
+        return
+    merged_T = torch.arange(len(output_THD), device=ends.device) < ends[-1]
+    both_HT = torch.logaddexp(lse_HT, other_HT)
+    share_TH1 = torch.exp(other_HT - both_HT).T[:, :, None]
+    mixed_THD = torch.lerp(output_THD.float(), other_THD.float(), share_TH1).to(output_THD.dtype)
+    output_THD.copy_(torch.where(merged_T[:, None, None], mixed_THD, output_THD))
+    lse_HT.copy_(torch.where(merged_T, both_HT, lse_HT))
+
+
+def join_gradients(
+    own: Sequence[torch.Tensor],
+    across: Sequence[torch.Tensor] | None,
+    ends: tuple[torch.Tensor, torch.Tensor],
+    angles: tuple[torch.Tensor, torch.Tensor],
+) -> torch.Tensor:
+    """The gradients for q, k and v as one tensor [T, H + 2 G, D], those for q and k turned back.
+
+    Args:
+        own: Of attention inside the segments.
+        across: Of completions that look at their prompts: for q valid in the rows before the prompts, for k and v in
+            the rows of the prompts; what stands elsewhere is never looked at. None where ``own`` has them in it.
+        ends: Where the prompts begin and where they end, a tensor of one int32 each.
+        angles: cos and sin, [T, D / 2].
+    """
+    q, k, v = own
+    rows, heads, width = q.shape
+    kv_heads, start, end = k.shape[1], *ends
+    if across is not None and on_gpu(q):
+        from r1gym.engine import training_kernels as kernels
+
+        out = q.new_empty(rows, heads + 2 * kv_heads, width)
+        kernels.join[(rows,)](
+            q, k, v, *across, start, end, *angles, out, H=heads, BH=_power(heads), G=kv_heads, BG=_power(kv_heads),
+            D2=width // 2, B2=_power(width // 2),
+        )  # fmt: skip
+        return out
+    if across is not None:
+        places = torch.arange(rows, device=q.device)[:, None, None]
+        inside = (places >= start) & (places < end)
+        q = q + torch.where(places < start, across[0], 0)
+        k = k + torch.where(inside, across[1], 0)
+        v = v + torch.where(inside, across[2], 0)
+    return turn(torch.cat([q, k, v], dim=1), heads + kv_heads, *angles, -1.0)
 
 
 def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
@@ -141,7 +206,7 @@ def logits_sum(
         kernels.logits_sum[(rows,)](logits, targets, lse, chosen, vocabulary, inverse, BV=4096, num_warps=8)
         return
     lse.copy_(torch.logsumexp(logits * inverse, dim=-1))
-    chosen.copy_(logits.gather(1, targets[:, None])[:, 0] * inverse)
+    chosen.copy_(logits.gather(1, targets[:, None].long())[:, 0] * inverse)
 
 
 def logits_gradient(
@@ -162,5 +227,5 @@ def logits_gradient(
         kernels.logits_gradient[grid](logits, targets, lse, grad, out, vocabulary, inverse, BV=4096, num_warps=8)
         return out
     slope = -torch.exp(logits * inverse - lse[:, None])
-    slope.scatter_add_(1, targets[:, None], torch.ones_like(lse)[:, None])
+    slope.scatter_add_(1, targets[:, None].long(), torch.ones_like(lse)[:, None])
     return (slope * grad[:, None] * inverse).to(dtype)

@@ -100,7 +100,7 @@ class Stepper:
         """Capture STEPS steps. The warm-up must not move anybody on, so it runs while all slots are free."""
         state, tables = self.slots.state.clone(), self.slots.tables.clone()
         self.slots.clear()
-        side = _side_stream(self.slots.device)
+        side = side_stream(self.slots.device)
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             self._step(count, sampling)
@@ -113,7 +113,7 @@ class Stepper:
             graph = torch.cuda.CUDAGraph()
             # What other threads do on the device meanwhile (answers of a dialogue) is no part of this capture.
             capture = torch.cuda.graph(graph, self._memory, side, capture_error_mode="thread_local")
-            with _without_collection(), capture:
+            with without_collection(), capture:
                 for _ in range(STEPS):
                     self._step(count, sampling)
             self._memory = self._memory or graph.pool()
@@ -123,13 +123,13 @@ class Stepper:
 
 
 @lru_cache
-def _side_stream(device: torch.device) -> torch.cuda.Stream:
+def side_stream(device: torch.device) -> torch.cuda.Stream:
     """One for all captures: cuBLAS keeps a workspace (32 MiB on an H100) for every stream that it has seen."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
+def without_collection() -> Iterator[None]:
     """No garbage collection: it could destroy a forgotten graph in the middle of a capture, which CUDA may refuse."""
     collecting = gc.isenabled()
     gc.disable()

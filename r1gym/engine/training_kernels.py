@@ -1,7 +1,8 @@
 # mypy: ignore-errors
 """The elementwise parts of training in Triton, forward and backward: norm, rotary embedding, SwiGLU, log-softmax.
 
-`parts.py` says what each computes. Axes: T rows, C hidden size, V vocabulary.
+`parts.py` says what each computes. Axes: T rows, C hidden size, H query heads, G key-value heads, D head width,
+V vocabulary.
 """
 
 # Triton compiles these functions from their source; they are not typed Python, hence the first line.
@@ -9,7 +10,17 @@
 import triton
 import triton.language as tl
 
-__all__ = ["logits_gradient", "logits_sum", "norm_backward", "norm_forward", "rope", "swiglu", "swiglu_backward"]
+__all__ = [
+    "join",
+    "logits_gradient",
+    "logits_sum",
+    "merge",
+    "norm_backward",
+    "norm_forward",
+    "rope",
+    "swiglu",
+    "swiglu_backward",
+]
 
 
 @triton.jit
@@ -25,8 +36,8 @@ def norm_forward(x_ptr, weight_ptr, out_ptr, eps, C: tl.constexpr, BC: tl.conste
 
 
 @triton.jit
-def norm_backward(x_ptr, weight_ptr, grad_ptr, add_ptr, dx_ptr, dw_ptr, T, eps, C: tl.constexpr, BC: tl.constexpr):
-    """Dx = add + the norm's gradient; each program sums the weight's gradient over its rows."""
+def norm_backward(x_ptr, weight_ptr, grad_ptr, into_ptr, dw_ptr, T, eps, C: tl.constexpr, BC: tl.constexpr):
+    """Adds the norm's gradient to ``into``; each program sums the weight's gradient over its rows."""
     program, programs = tl.program_id(0), tl.num_programs(0)
     c = tl.arange(0, BC)
     weight = tl.load(weight_ptr + c, mask=c < C, other=0.0).to(tl.float32)
@@ -41,8 +52,8 @@ def norm_backward(x_ptr, weight_ptr, grad_ptr, add_ptr, dx_ptr, dw_ptr, T, eps, 
         sums += grad * unit
         weighted = grad * weight
         dx = inverse * (weighted - unit * (tl.sum(weighted * unit, axis=0) / C))
-        dx += tl.load(add_ptr + row + c, mask=c < C, other=0.0).to(tl.float32)
-        tl.store(dx_ptr + row + c, dx.to(x.dtype), mask=c < C)
+        dx += tl.load(into_ptr + row + c, mask=c < C, other=0.0).to(tl.float32)
+        tl.store(into_ptr + row + c, dx.to(x.dtype), mask=c < C)
     tl.store(dw_ptr + program * C + c, sums, mask=c < C)
 
 
@@ -62,6 +73,68 @@ def rope(x_ptr, cos_ptr, sin_ptr, sign, row_stride, HEADS: tl.constexpr, D2: tl.
         one, two = first.to(tl.float32), second.to(tl.float32)
         tl.store(place, (one * cos - two * sin).to(first.dtype), mask=d < D2)
         tl.store(place + D2, (two * cos + one * sin).to(first.dtype), mask=d < D2)
+
+
+@triton.jit
+def merge(
+    out_ptr, lse_ptr, other_ptr, other_lse_ptr, end_ptr, T,
+    H: tl.constexpr, BH: tl.constexpr, D: tl.constexpr, BD: tl.constexpr,
+):  # fmt: skip
+    """One row's output and log-sum-exp with those over other keys."""
+    row = tl.program_id(0).to(tl.int64)
+    if row < tl.load(end_ptr):
+        h, d = tl.arange(0, BH), tl.arange(0, BD)
+        own = tl.load(lse_ptr + h * T + row, mask=h < H, other=0.0)
+        other = tl.load(other_lse_ptr + h * T + row, mask=h < H, other=0.0)
+        top = tl.maximum(own, other)
+        both = top + tl.log(tl.exp(own - top) + tl.exp(other - top))
+        share = tl.exp(other - both)[:, None]
+        place = (row * H + h)[:, None] * D + d[None, :]
+        mask = (h < H)[:, None] & (d < D)[None, :]
+        x = tl.load(out_ptr + place, mask=mask, other=0.0)
+        y = tl.load(other_ptr + place, mask=mask, other=0.0).to(tl.float32)
+        wide = x.to(tl.float32)
+        tl.store(out_ptr + place, (wide + share * (y - wide)).to(x.dtype), mask=mask)
+        tl.store(lse_ptr + h * T + row, both, mask=h < H)
+
+
+@triton.jit
+def _sum(own_ptr, other_ptr, place, mask, both):
+    x = tl.load(own_ptr + place, mask=mask, other=0.0)
+    return x.to(tl.float32) + tl.load(other_ptr + place, mask=mask & both, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def join(
+    q_ptr, k_ptr, v_ptr, q2_ptr, k2_ptr, v2_ptr, start_ptr, end_ptr, cos_ptr, sin_ptr, out_ptr,
+    H: tl.constexpr, BH: tl.constexpr, G: tl.constexpr, BG: tl.constexpr, D2: tl.constexpr, B2: tl.constexpr,
+):  # fmt: skip
+    """One row's gradients of q, k and v: both parts added, q and k turned back, side by side."""
+    row = tl.program_id(0).to(tl.int64)
+    start, end = tl.load(start_ptr), tl.load(end_ptr)
+    d, h, g = tl.arange(0, B2), tl.arange(0, BH), tl.arange(0, BG)
+    completes = (row + 0 * h < start)[:, None]
+    prompts = (row + 0 * g >= start)[:, None] & (row + 0 * g < end)[:, None]
+    cos = tl.load(cos_ptr + row * D2 + d, mask=d < D2, other=0.0).to(tl.float32)[None, :]
+    sin = tl.load(sin_ptr + row * D2 + d, mask=d < D2, other=0.0).to(tl.float32)[None, :]
+    out = out_ptr + row * (H + 2 * G) * D2 * 2
+    kind = out_ptr.dtype.element_ty
+    mask = (h < H)[:, None] & (d < D2)[None, :]
+    place = (row * H + h)[:, None] * D2 * 2 + d[None, :]
+    first, second = _sum(q_ptr, q2_ptr, place, mask, completes), _sum(q_ptr, q2_ptr, place + D2, mask, completes)
+    target = out + h[:, None] * D2 * 2 + d[None, :]
+    tl.store(target, (first * cos + second * sin).to(kind), mask=mask)
+    tl.store(target + D2, (second * cos - first * sin).to(kind), mask=mask)
+    mask = (g < G)[:, None] & (d < D2)[None, :]
+    place = (row * G + g)[:, None] * D2 * 2 + d[None, :]
+    first, second = _sum(k_ptr, k2_ptr, place, mask, prompts), _sum(k_ptr, k2_ptr, place + D2, mask, prompts)
+    target = out + (H + g)[:, None] * D2 * 2 + d[None, :]
+    tl.store(target, (first * cos + second * sin).to(kind), mask=mask)
+    tl.store(target + D2, (second * cos - first * sin).to(kind), mask=mask)
+    first, second = _sum(v_ptr, v2_ptr, place, mask, prompts), _sum(v_ptr, v2_ptr, place + D2, mask, prompts)
+    target = out + (H + G + g)[:, None] * D2 * 2 + d[None, :]
+    tl.store(target, first.to(kind), mask=mask)
+    tl.store(target + D2, second.to(kind), mask=mask)
 
 
 @triton.jit

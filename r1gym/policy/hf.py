@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from r1gym.engine.choice import choose
-from r1gym.engine.packed import packed_logprobs
+from r1gym.engine.packed import PackedTrainer
 from r1gym.engine.request import Request, Sample
 from r1gym.engine.stopping import StopStrings
 from r1gym.errors import ConfigError, ModelError, PromptTooLongError
@@ -49,7 +49,10 @@ class HFPolicy:
         self.version = 0
         self.recompute = False
         """Run every layer again on the way back: half the memory of training, a quarter more time."""
+        self.graph = True
+        """Capture the passes of training that come again as CUDA graphs, where the model packs its rows."""
         self.max_slots = max_slots
+        self._trainer: PackedTrainer | None = None
         self._sampler = choose(model, self.stops, max_slots, self._decode)
 
     @classmethod
@@ -197,9 +200,10 @@ class HFPolicy:
         Rows are padded on the right, so causal attention needs no padding mask. Logits are made only from the first
         wanted token on.
         """
-        weights = self._sampler.packed_weights
-        if weights is not None and int(mask_BT.int().argmax(dim=1).min()) > 1 and bool(mask_BT.any(dim=1).all()):
-            return packed_logprobs(self.model, weights, token_ids_BT, mask_BT, temperature, self.recompute)
+        if int(mask_BT.int().argmax(dim=1).min()) > 1 and bool(mask_BT.any(dim=1).all()):
+            trainer = self._packed_trainer()
+            if trainer is not None:
+                return trainer.logprobs(token_ids_BT, mask_BT, temperature, self.recompute, self.graph)
         device = self.model.device
         token_ids_BT, mask_BT = token_ids_BT.to(device), mask_BT.to(device)
         first = max(int(mask_BT.any(dim=0).nonzero()[0, 0]), 1) if bool(mask_BT.any()) else token_ids_BT.shape[1]
@@ -213,6 +217,15 @@ class HFPolicy:
         ).view_as(targets_BT)
         logprobs_BT = torch.where(mask_BT[:, first:], logprobs_BT, torch.zeros_like(logprobs_BT))
         return torch.nn.functional.pad(logprobs_BT, (first, 0))
+
+    def _packed_trainer(self) -> PackedTrainer | None:
+        """What trains on packed rows, made anew where the weights have moved; None where this model does not pack."""
+        weights = self._sampler.packed_weights
+        if weights is None or self._sampler.stale:
+            self._trainer = None
+        elif self._trainer is None or self._trainer.weights is not weights:
+            self._trainer = PackedTrainer(self.model, weights)
+        return self._trainer
 
     @property
     def packs(self) -> bool:

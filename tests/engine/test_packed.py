@@ -11,8 +11,9 @@ import torch
 
 from r1gym.agents.batch import Batch
 from r1gym.engine.fused import fuse
-from r1gym.engine.packed import packed_logprobs
-from r1gym.engine.packing import pack, packed_size
+from r1gym.engine.packed import PackedTrainer
+from r1gym.engine.packing import lay_out, packed_size
+from r1gym.errors import ModelError
 
 
 def rows(lengths: tuple[int, ...] = (9, 5), each: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,37 +32,81 @@ def rows(lengths: tuple[int, ...] = (9, 5), each: int = 3) -> tuple[torch.Tensor
     return token_ids_BT, mask_BT
 
 
-@pytest.mark.parametrize("recompute", [False, True])
+def plain(model: Any, token_ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+    logits = model(input_ids=token_ids_BT).logits[:, :-1] / 0.7
+    plain_BT = torch.log_softmax(logits, -1).gather(2, token_ids_BT[:, 1:, None])[:, :, 0]
+    return torch.nn.functional.pad(plain_BT, (1, 0)) * mask_BT
+
+
+@pytest.mark.parametrize("filled", [False, True], ids=["exact", "filled"])
+@pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
 def test_logprobs_and_gradients_equal_the_plain_forward(
-    family: str, recompute: bool, fresh_model: Callable[[str], Any]
+    family: str, recompute: bool, filled: bool, fresh_model: Callable[[str], Any]
 ) -> None:
+    """Twice, to see gradients add up; also in a row filled up to a coarser size, as on a GPU."""
     model = fresh_model(family)
     token_ids_BT, mask_BT = rows()
     weights_BT = torch.randn(mask_BT.shape, generator=torch.Generator().manual_seed(0))
-    logits = model(input_ids=token_ids_BT).logits[:, :-1] / 0.7
-    plain_BT = torch.log_softmax(logits, -1).gather(2, token_ids_BT[:, 1:, None])[:, :, 0]
-    plain_BT = torch.nn.functional.pad(plain_BT, (1, 0)) * mask_BT
+    plain_BT = plain(model, token_ids_BT, mask_BT)
     (plain_BT * weights_BT).sum().backward()
     expected = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()
-    packed_BT = packed_logprobs(model, fuse(model), token_ids_BT, mask_BT, 0.7, recompute)
-    assert torch.allclose(packed_BT, plain_BT, atol=2e-5)
-    (packed_BT * weights_BT).sum().backward()
+    trainer = PackedTrainer(model, fuse(model))
+    trainer.captures = filled
+    for times in (1, 2):
+        packed_BT = trainer.logprobs(token_ids_BT, mask_BT, 0.7, recompute)
+        assert torch.allclose(packed_BT, plain_BT, atol=2e-5)
+        (packed_BT * weights_BT).sum().backward()
+        for name, parameter in model.named_parameters():
+            assert torch.allclose(parameter.grad, times * expected[name], atol=2e-4, rtol=2e-4), name
+
+
+def test_gradients_join_those_that_stand_there(fresh_model: Callable[[str], Any]) -> None:
+    """Gradients of another's making are added to, what does not learn gets none, a second way back is refused."""
+    model = fresh_model("llama")
+    token_ids_BT, mask_BT = rows()
+    trainer = PackedTrainer(model, fuse(model))
+    trainer.logprobs(token_ids_BT, mask_BT, 1.0).sum().backward()
+    once = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    frozen = model.model.layers[0].mlp.up_proj.weight
+    frozen.requires_grad_(False).grad = None
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter) if parameter is not frozen else None
+    loss = trainer.logprobs(token_ids_BT, mask_BT, 1.0).sum()
+    loss.backward(retain_graph=True)
+    assert frozen.grad is None
     for name, parameter in model.named_parameters():
-        assert torch.allclose(parameter.grad, expected[name], atol=2e-4, rtol=2e-4), name
+        if parameter is not frozen:
+            assert torch.allclose(parameter.grad, once[name] + 1, atol=1e-4), name
+    with pytest.raises(ModelError, match="twice"):
+        loss.backward()
+    with torch.no_grad():
+        assert not trainer.logprobs(token_ids_BT, mask_BT, 1.0).requires_grad
 
 
 def test_a_prompt_is_laid_out_once() -> None:
     token_ids_BT, mask_BT = rows()
-    packed = pack(token_ids_BT, mask_BT, torch.device("cpu"))
+    layout = lay_out(token_ids_BT, mask_BT)
+    tokens_X, positions_X, targets_Y, segments, groups, prompts = layout.parts
     # Prompts of 9 and 5 tokens without their last ones; every completion token has one row that predicts it.
-    assert packed.prompt_tokens == 8 + 4
-    assert len(packed.token_ids_X) == 12 + int(mask_BT.sum()) + 1  # the unwanted token is read all the same
-    assert torch.equal(packed.targets, token_ids_BT[mask_BT]) and torch.equal(
-        packed.places, mask_BT.flatten().nonzero()[:, 0]
-    )
-    assert packed.positions_X[packed.rows].tolist() == (mask_BT.nonzero()[:, 1] - 1).tolist()
+    size = layout.capacity
+    assert size.tokens == len(tokens_X) == len(positions_X) == segments[-1] == prompts[-1]
+    assert size.predicting == int(mask_BT.sum()) + 1 == groups[-1] == prompts[0]  # the unwanted token is read as well
+    assert (prompts - prompts[0]).tolist() == [0, 8, 12]
+    assert torch.equal(torch.from_numpy(targets_Y).long()[layout.rows], token_ids_BT[mask_BT])
+    assert torch.equal(layout.places, mask_BT.flatten().nonzero()[:, 0])
+    assert positions_X[layout.rows].tolist() == (mask_BT.nonzero()[:, 1] - 1).tolist()
+
+
+def test_a_filled_row_holds_the_exact_one() -> None:
+    layout = lay_out(*rows())
+    size = layout.capacity.roomier()
+    assert size.roomier() == size, "rounding up twice gives another size"
+    for name in ("tokens", "predicting", "segments", "groups", "longest_segment", "longest_group", "longest_prompt"):
+        assert getattr(size, name) >= getattr(layout.capacity, name), name
+    whole = layout.filled(size)
+    assert torch.equal(whole[: layout.capacity.tokens], torch.from_numpy(layout.parts[0]))
 
 
 def test_shared_micro_batches_keep_groups_together_within_the_budget() -> None:
