@@ -34,7 +34,7 @@ from r1gym.types import Sampling
 __all__ = ["Step", "run", "unending"]
 
 ADAPTED = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-WARM_UP = 2
+WARM_UP = 4
 
 
 def unending(policy: HFPolicy, slots: int, general: bool = False) -> Engine:

@@ -123,15 +123,18 @@ class Batch:
     def _packed_batches(self, token_budget: int) -> Iterator[Batch]:
         sizes = packed_size(self.token_ids_BT, self.mask_BT)
         prompts = {name: length for name, length, _ in sizes}
-        total = sum(size for _, _, size in sizes) + sum(prompts.values())
-        even = -(-total // max(-(-total // token_budget), 1))  # parts of like size need the least memory
+        left = sum(size for _, _, size in sizes) + sum(prompts.values())
+        parts = -(-left // token_budget)
         part: list[int] = []
         used = 0
         for row in sorted(range(self.rows), key=lambda row: sizes[row][0]):
             name, length, size = sizes[row]
             cost = size if part and sizes[part[-1]][0] == name else size + length
-            if part and (used + cost > token_budget or used >= even):
+            # Parts of like size need the least memory, and few captured graphs.
+            full = parts > 1 and used + cost / 2 > left / parts
+            if part and (full or used + cost > token_budget):
                 yield self.take(torch.tensor(part))
+                left, parts = left - used, parts - 1
                 part, used, cost = [], 0, size + length
             part.append(row)
             used += cost

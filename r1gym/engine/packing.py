@@ -13,7 +13,9 @@ import torch
 __all__ = ["Capacity", "Layout", "Packed", "lay_out", "packed_size"]
 
 STEP = 1024
-"""Packed rows are filled up to a multiple of this, so that few graphs serve many micro-batches."""
+"""Packed rows are filled up to a multiple of this, long ones of more, so that few graphs serve many of them."""
+COMMON = 512
+"""Lengths up to this are one size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +32,22 @@ class Capacity:
     longest_prompt: int
 
     def roomier(self) -> Capacity:
-        """Rounded up: a coarser size that many layouts share."""
-        tokens = _up(self.tokens, STEP)
-        longest = max(_power(self.longest_segment), 256)
+        """Rounded up: a coarser size that many layouts share.
+
+        What costs next to nothing is rounded most: attention's programs beyond a segment's end do nothing.
+        """
+        step = max(_power(self.tokens + 1) // 16, STEP)
+        tokens = _up(self.tokens, step)
+        longest = max(_power(self.longest_segment), COMMON)
         filling = -(-(tokens - self.tokens) // longest)
         return Capacity(
             tokens=tokens,
-            predicting=min(_up(self.predicting, STEP), tokens),
-            segments=_up(self.segments + filling, 64),
-            groups=max(_power(self.groups), 8),
+            predicting=tokens if 4 * self.predicting > 3 * tokens else _up(self.predicting, tokens // 4),
+            segments=_up(self.segments + filling, 128),
+            groups=max(_power(self.groups), 16),
             longest_segment=longest,
-            longest_group=max(_power(self.longest_group), 256),
-            longest_prompt=max(_power(self.longest_prompt), 128),
+            longest_group=tokens,
+            longest_prompt=max(_power(self.longest_prompt), COMMON),
         )
 
 

@@ -6,19 +6,17 @@ addresses: when a tensor has moved or the sampling is another, they are captured
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from r1gym.engine import repetition
+from r1gym.engine.capturing import capture, side_stream
 from r1gym.engine.pages import PagePool
 from r1gym.engine.race import race
 from r1gym.engine.slots import COUNT, DONE, LIVE, POSITION, SEED, TOKEN, Slots
@@ -111,33 +109,13 @@ class Stepper:
         torch.cuda.current_stream().wait_stream(side)
         if not self.refusal:
             graph = torch.cuda.CUDAGraph()
-            # What other threads do on the device meanwhile (answers of a dialogue) is no part of this capture.
-            capture = torch.cuda.graph(graph, self._memory, side, capture_error_mode="thread_local")
-            with without_collection(), capture:
+            with capture(graph, self._memory, side):
                 for _ in range(STEPS):
                     self._step(count, sampling)
             self._memory = self._memory or graph.pool()
             self._graphs[count] = graph
         self.slots.state.copy_(state)
         self.slots.tables.copy_(tables)
-
-
-@lru_cache
-def side_stream(device: torch.device) -> torch.cuda.Stream:
-    """One for all captures: cuBLAS keeps a workspace (32 MiB on an H100) for every stream that it has seen."""
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """No garbage collection: it could destroy a forgotten graph in the middle of a capture, which CUDA may refuse."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _waits(step: Callable[[], None]) -> str:

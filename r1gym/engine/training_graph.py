@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from r1gym.engine.capturing import capture, side_stream
 from r1gym.engine.packing import Capacity, Packed
-from r1gym.engine.stepping import side_stream, without_collection
 from r1gym.engine.training_pass import TrainingPass
 
 __all__ = ["Replayed", "TrainingGraphs"]
@@ -94,11 +94,10 @@ class TrainingGraphs:
         ahead, back = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         side = side_stream(whole.device)
         side.wait_stream(torch.cuda.current_stream())
-        with without_collection():
-            with torch.cuda.graph(ahead, self._memory, side, capture_error_mode="thread_local"):
-                logprobs_Y, kept = self.passes.forward(packed, temperature, recompute)
-                out_Y.copy_(logprobs_Y)
-            self._memory = self._memory or ahead.pool()
-            with torch.cuda.graph(back, self._memory, side, capture_error_mode="thread_local"):
-                self.passes.backward(kept, grad_Y)
+        with capture(ahead, self._memory, side):
+            logprobs_Y, kept = self.passes.forward(packed, temperature, recompute)
+            out_Y.copy_(logprobs_Y)
+        self._memory = self._memory or ahead.pool()
+        with capture(back, self._memory, side):
+            self.passes.backward(kept, grad_Y)
         return _Graph(own, out_Y, grad_Y, ahead, back)

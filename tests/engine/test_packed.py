@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from r1gym.agents.batch import Batch
 from r1gym.engine.fused import fuse
 from r1gym.engine.packed import PackedTrainer
-from r1gym.engine.packing import lay_out, packed_size
+from r1gym.engine.packing import Capacity, lay_out, packed_size
 from r1gym.errors import ModelError
 
 
@@ -107,6 +108,28 @@ def test_a_filled_row_holds_the_exact_one() -> None:
         assert getattr(size, name) >= getattr(layout.capacity, name), name
     whole = layout.filled(size)
     assert torch.equal(whole[: layout.capacity.tokens], torch.from_numpy(layout.parts[0]))
+
+
+@pytest.mark.parametrize(("budget", "most"), [(2048, 3), (8192, 2), (16384, 1)])
+def test_micro_batches_of_many_steps_share_few_sizes(budget: int, most: int) -> None:
+    """Each size is captured once: over twelve orders of the same 64 completions there are hardly more than one."""
+    rng = random.Random(1)
+    prompts = [[rng.randrange(4, 97) for _ in range(rng.randint(100, 140))] for _ in range(4)]
+    texts = [p + [7] * rng.randint(20, 400) for p in prompts for _ in range(16)]
+    width = max(map(len, texts))
+    token_ids_BT = torch.tensor([text + [0] * (width - len(text)) for text in texts])
+    mask_BT = (token_ids_BT == 7) & (torch.arange(width) >= 100)
+    for row in range(64):
+        mask_BT[row, : len(prompts[row // 16])] = False
+    batch = Batch(token_ids_BT, mask_BT, torch.zeros(mask_BT.shape), torch.zeros(64))
+    sizes: Counter[Capacity] = Counter()
+    for step in range(12):
+        for minibatch in batch.minibatches(1, step):
+            parts = list(minibatch.micro_batches(budget, shared=True))
+            exact = [lay_out(part.token_ids_BT, part.mask_BT).capacity for part in parts]
+            assert max(size.tokens for size in exact) <= budget + 140  # a prompt is counted once more with each part
+            sizes.update(size.roomier() for size in exact)
+    assert len([size for size, seen in sizes.items() if seen > 2]) <= most, sizes
 
 
 def test_shared_micro_batches_keep_groups_together_within_the_budget() -> None:
