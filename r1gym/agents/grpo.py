@@ -184,8 +184,10 @@ def sum_over_processes(accelerator: Accelerator, parameters: Any) -> None:
     """Add up the gradients of all processes (each holds its part of the same global mean)."""
     if accelerator.num_processes > 1:
         for parameter in parameters:
-            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            parameter.grad = accelerator.reduce(gradient, "sum")
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            # In place: gradients of a packed pass are parts of one buffer, which would stay beside new ones.
+            parameter.grad.copy_(accelerator.reduce(parameter.grad, "sum"))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

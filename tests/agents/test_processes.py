@@ -75,3 +75,19 @@ def test_two_processes_give_the_weights_of_one(loss: str, tmp_path: Path) -> Non
         for figure in left:
             if not figure.startswith(("seconds/", "tokens/s", "tokens/trained")) and figure not in ("stage",):
                 assert right[figure] == pytest.approx(left[figure], rel=1e-3, abs=1e-5), figure
+
+
+def test_gradients_of_all_processes_are_summed_where_they_are() -> None:
+    """A packed pass holds them in one buffer, beside which new ones would be memory once more."""
+    from types import SimpleNamespace
+
+    import torch
+
+    from r1gym.agents.grpo import sum_over_processes
+
+    accelerator = SimpleNamespace(num_processes=2, reduce=lambda tensor, how: tensor * 2)
+    first, second = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(2))
+    first.grad = gradient = torch.arange(3.0)
+    sum_over_processes(accelerator, [first, second])
+    assert first.grad is gradient and gradient.tolist() == [0.0, 2.0, 4.0]
+    assert second.grad is not None and second.grad.tolist() == [0.0, 0.0]
