@@ -64,11 +64,13 @@ class Gradients:
     def attach(self) -> None:
         """Make these the gradients of all parameters that learn, whatever theirs are now: none, these, or others."""
         learning = [(parameter, view) for parameter, view in self._pairs if parameter.requires_grad]
-        if all(parameter.grad is None for parameter, _ in learning):
+        fresh = all(parameter.grad is None for parameter, _ in learning)
+        if fresh:
             self.flat.zero_()
         for parameter, view in learning:
             if parameter.grad is None:
-                view.zero_()
+                if not fresh:
+                    view.zero_()
             elif parameter.grad.data_ptr() != view.data_ptr():
                 view.copy_(parameter.grad)
             else:

@@ -60,12 +60,7 @@ class PackedTrainer:
         leaf = torch.zeros((), device=device, requires_grad=learns)
         apply: Any = _Logprobs.apply
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            # Without a way back nothing is worth keeping.
-            how = (
-                temperature or 1.0,
-                recompute or not learns,
-                graph and learns and self.captures and device.type == "cuda",
-            )
+            how = temperature or 1.0, recompute, graph and learns and self.captures and device.type == "cuda"
             flat_Y = apply(leaf, self, packed, whole, *how)
             chosen = flat_Y.index_select(0, layout.rows.to(device))
             out = torch.zeros(token_ids_BT.numel(), device=device)
@@ -87,13 +82,21 @@ class _Logprobs(torch.autograd.Function):
         graph: bool,
     ) -> torch.Tensor:
         """``_leaf`` only tells autograd that there is a way back."""
-        if graph:
-            known = trainer.graphs.forward(packed.capacity, whole, temperature, recompute)
-            if known is not None:
-                ctx.trainer, (logprobs_Y, ctx.kept) = trainer, known
-                return logprobs_Y
-        logprobs_Y, kept = trainer.passes.forward(packed, temperature, recompute)
-        ctx.trainer, ctx.kept = trainer, kept
+        learns = ctx.needs_input_grad[0]
+        ctx.trainer = trainer
+        result: tuple[torch.Tensor, Kept | Replayed] | None = None
+        try:
+            if graph:
+                result = trainer.graphs.forward(packed.capacity, whole, temperature, recompute)
+            if result is None:
+                result = trainer.passes.forward(packed, temperature, recompute, learns)
+        except torch.OutOfMemoryError:
+            if not graph:
+                raise
+        if result is None:  # the graphs of other sizes hold memory that this pass can have
+            trainer.graphs.drop()
+            result = trainer.passes.forward(packed, temperature, recompute, learns)
+        logprobs_Y, ctx.kept = result
         return logprobs_Y
 
     @staticmethod

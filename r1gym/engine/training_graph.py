@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from r1gym.engine.capturing import capture, side_stream
+from r1gym.engine.gradients import Gradients
 from r1gym.engine.packing import Capacity, Packed
 from r1gym.engine.training_pass import TrainingPass
 
@@ -39,6 +40,8 @@ class _Graph:
     grad_Y: torch.Tensor
     ahead: torch.cuda.CUDAGraph
     back: torch.cuda.CUDAGraph
+    gradients: Gradients
+    """What ``back`` adds to."""
 
 
 class TrainingGraphs:
@@ -81,9 +84,13 @@ class TrainingGraphs:
         replayed.graph.back.replay()
 
     def drop(self) -> None:
-        """Forget all graphs, and with the last one their memory."""
+        """Forget all graphs, and with the last one their memory; sizes that come twice more are captured anew."""
+        if self._graphs:
+            torch.cuda.synchronize()  # one may still run
         self._graphs.clear()
+        self._seen.clear()
         self._memory = None
+        torch.cuda.empty_cache()
 
     def _capture(self, whole: torch.Tensor, capacity: Capacity, temperature: float, recompute: bool) -> _Graph:
         """Nothing is computed; what the two graphs share is given back to their common memory for the next capture."""
@@ -91,13 +98,16 @@ class TrainingGraphs:
         own.copy_(whole)
         out_Y = torch.empty(capacity.predicting, device=whole.device)
         grad_Y = torch.zeros_like(out_Y)
+        gradients = self.passes.gradients  # made here at the latest: inside, their memory would be the graphs' own
         ahead, back = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         side = side_stream(whole.device)
         side.wait_stream(torch.cuda.current_stream())
         with capture(ahead, self._memory, side):
             logprobs_Y, kept = self.passes.forward(packed, temperature, recompute)
             out_Y.copy_(logprobs_Y)
-        self._memory = self._memory or ahead.pool()
-        with capture(back, self._memory, side):
+        memory = self._memory or ahead.pool()
+        with capture(back, memory, side):
             self.passes.backward(kept, grad_Y)
-        return _Graph(own, out_Y, grad_Y, ahead, back)
+        # Not before both are captured: with the last graph that uses it a pool dies, and torch refuses a dead one.
+        self._memory = memory
+        return _Graph(own, out_Y, grad_Y, ahead, back, gradients)

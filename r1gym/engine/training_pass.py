@@ -6,6 +6,7 @@ Axes: X packed tokens, Y completion positions, C hidden size, H query heads, G k
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -52,11 +53,21 @@ class TrainingPass:
 
     def __init__(self, model: Any, weights: FusedModel) -> None:
         self.weights = weights
-        self.gradients = Gradients(model, weights)
+        self._model = model
+
+    @cached_property
+    def gradients(self) -> Gradients:
+        """Made when first asked for: a model that never learns (a reference) has no memory to spare for them."""
+        return Gradients(self._model, self.weights)
 
     @torch.no_grad()
-    def forward(self, packed: Packed, temperature: float, recompute: bool) -> tuple[torch.Tensor, Kept]:
-        """Log-probability of the target of each completion position, float32 [Y]."""
+    def forward(
+        self, packed: Packed, temperature: float, recompute: bool, learns: bool = True
+    ) -> tuple[torch.Tensor, Kept]:
+        """Log-probability of the target of each completion position, float32 [Y].
+
+        Without a way back (``learns`` is False) no layer's input outlives the layer.
+        """
         w = self.weights
         angles = w.cos.index_select(0, packed.positions_X), w.sin.index_select(0, packed.positions_X)
         x = w.embed.index_select(0, packed.token_ids_X)
@@ -65,8 +76,11 @@ class TrainingPass:
             inside = self._until_mlp(layer, x, packed, angles)
             hidden = norm(inside.middle, layer.norm_mid, w.eps)
             x = torch.addmm(inside.middle, swiglu(hidden @ layer.gate_up.T), layer.down.T)
+            if not learns:
+                inputs.clear()
             inputs.append(x)
-            insides.append(None if recompute else inside)
+            insides.append(inside if learns and not recompute else None)
+            del inside, hidden  # or they would stand beside the next layer's
         hidden_YC = norm(x[: packed.capacity.predicting], w.norm, w.eps)
         logprobs_Y, lse_Y = head(hidden_YC, w.head, packed.targets_Y, temperature)
         return logprobs_Y, Kept(packed, temperature, angles, inputs, insides, lse_Y)
