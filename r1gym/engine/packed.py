@@ -32,6 +32,11 @@ class PackedTrainer:
         self.captures = flash_fits(weights.layers[0].qkv.view(-1, weights.width))
         """Passes can be captured: then rows are filled up to sizes that come again."""
 
+    @property
+    def version(self) -> int:
+        """Grows with every change of a parameter in place, as autograd counts them."""
+        return sum(parameter._version for parameter in self._parameters)
+
     def logprobs(
         self,
         token_ids_BT: torch.Tensor,
@@ -83,7 +88,7 @@ class _Logprobs(torch.autograd.Function):
     ) -> torch.Tensor:
         """``_leaf`` only tells autograd that there is a way back."""
         learns = ctx.needs_input_grad[0]
-        ctx.trainer = trainer
+        ctx.trainer, ctx.version = trainer, trainer.version if learns else 0
         result: tuple[torch.Tensor, Kept | Replayed] | None = None
         try:
             if graph:
@@ -110,6 +115,11 @@ class _Logprobs(torch.autograd.Function):
             )
         ctx.kept = None
         trainer: PackedTrainer = ctx.trainer
+        if ctx.version != trainer.version:
+            raise ModelError(
+                "the weights have changed since these log-probabilities were computed, and their gradient is that of "
+                "the weights as they were: call backward before the optimizer's step, or logprobs again"
+            )
         trainer.passes.gradients.attach()
         if isinstance(kept, Replayed):
             trainer.graphs.backward(kept, grad_Y)

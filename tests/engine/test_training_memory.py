@@ -1,4 +1,4 @@
-"""What a training pass holds and drops: gradients, and graphs without memory."""
+"""What a training pass holds, drops and refuses: gradients, graphs without memory, weights that moved on."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from r1gym.engine import training_graph
 from r1gym.engine.fused import fuse
 from r1gym.engine.packed import PackedTrainer, _Logprobs
 from r1gym.engine.packing import Packed, lay_out
+from r1gym.errors import ModelError
 
 TOKENS_BT = torch.tensor([[5, 6, 7, 8, 9, 10], [5, 6, 7, 11, 12, 0]])
 MASK_BT = torch.tensor([[False] * 3 + [True] * 3, [False] * 3 + [True] * 2 + [False]])
@@ -73,6 +74,15 @@ def test_gradients_are_zeroed_once(trainer: PackedTrainer) -> None:
         gradients.attach()
     assert zeroed.count == 1
     assert all(not parameter.grad.any() for parameter in trainer._parameters if parameter.grad is not None)
+
+
+def test_backward_after_the_weights_changed_is_refused(trainer: PackedTrainer) -> None:
+    """As autograd does it: layers and logits are computed again on the way back, now with other weights."""
+    loss = logprobs(trainer).sum()
+    with torch.no_grad():
+        trainer._parameters[-1].mul_(1.5)
+    with pytest.raises(ModelError, match="weights have changed"):
+        loss.backward()
 
 
 def test_a_pass_without_memory_gets_that_of_the_graphs(trainer: PackedTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
