@@ -12,6 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from r1gym.engine import training_graph
+from r1gym.engine.capturing import capture
 from r1gym.engine.fused import fuse
 from r1gym.engine.packed import PackedTrainer, _Logprobs
 from r1gym.engine.packing import Packed, lay_out
@@ -117,7 +118,7 @@ def test_a_capture_that_fails_leaves_no_dead_memory_pool(
     fails = [False, True, False, False]
 
     @contextmanager
-    def capture(graph: Any, memory: Any, stream: Any) -> Iterator[None]:
+    def recorded(graph: Any, memory: Any, stream: Any) -> Iterator[None]:
         asked.append(memory)
         assert "gradients" in vars(trainer.passes)
         yield
@@ -134,7 +135,7 @@ def test_a_capture_that_fails_leaves_no_dead_memory_pool(
             return self.number
 
     stream = SimpleNamespace(wait_stream=lambda other: None)
-    monkeypatch.setattr(training_graph, "capture", capture)
+    monkeypatch.setattr(training_graph, "capture", recorded)
     monkeypatch.setattr(training_graph, "side_stream", lambda device: stream)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
@@ -145,3 +146,40 @@ def test_a_capture_that_fails_leaves_no_dead_memory_pool(
         trainer.graphs._capture(*arguments)
     trainer.graphs._capture(*arguments)
     assert asked == [None, 1, None, 3]
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("no memory"), KeyboardInterrupt()], ids=["memory", "interrupt"]
+)
+def test_what_fails_in_a_capture_is_what_is_raised(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch ends the capture first; where that fails too it hides the cause, and the stream stays the capture's."""
+
+    @contextmanager
+    def graph(*_arguments: Any, **_options: Any) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    streams: list[str] = []
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: "before")
+    monkeypatch.setattr(torch.cuda, "set_stream", streams.append)
+    side: Any = SimpleNamespace(device="cuda")
+    nothing: Any = None
+    with pytest.raises(type(error)) as raised, capture(nothing, None, side):
+        raise error
+    assert raised.value is error and streams == ["before"]
+    with pytest.raises(RuntimeError, match="previous error"), capture(nothing, None, side):
+        pass
+
+
+def test_a_policy_whose_weights_have_moved_asks_for_padded_micro_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ``logprobs`` takes padded rows until the next rollout, which a budget without padding would make too many."""
+    from r1gym.agents.demo import build_policy
+
+    policy = build_policy(0)
+    monkeypatch.setattr(policy, "_sampler", SimpleNamespace(packed_weights=object(), stale=False))
+    assert policy.packs
+    monkeypatch.setattr(policy, "_sampler", SimpleNamespace(packed_weights=object(), stale=True))
+    assert not policy.packs
