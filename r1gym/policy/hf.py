@@ -230,7 +230,7 @@ class HFPolicy:
     @property
     def packs(self) -> bool:
         """``logprobs`` reads the prompt of a group once: keep rows of one prompt together."""
-        return self._sampler.packed_weights is not None
+        return self._sampler.packed_weights is not None and not self._sampler.stale
 
     def parameters(self) -> Iterable[torch.nn.Parameter]:
         """Parameters that learn."""
