@@ -6,8 +6,11 @@ Axes: S slots, C hidden size, H query heads, G key-value heads, D head width, V 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 
@@ -15,18 +18,17 @@ from r1gym.engine.cache import PAGE
 from r1gym.engine.compact import CompactForward
 from r1gym.engine.fused import FusedLayer
 from r1gym.engine.pages import PagePool
+from r1gym.engine.tiles import HEAD_NORM_QKV, Tiles, dependent_launch, tiles_for
 
 __all__ = ["KernelForward", "kernel_attention", "no_kernels"]
 
-SPLIT = 4
-"""Runs that a slot's pages are read in side by side; a constant, so that sums do not depend on the slot count."""
+RUNS, LONG = 4, 16
+"""A slot's pages are read in at most RUNS runs side by side, in twice as many beyond LONG pages: its own length alone
+decides, so that sums do not depend on the slot count."""
 HEAD_ROWS = 128
 """The output layer multiplies this many rows at a time, filled up: one cuBLAS algorithm for all slot counts."""
-
-FEW = (16, 32, 64, 2, 5), (16, 32, 128, 2, 3), (16, 16, 128, 2, 5)
-MANY = (64, 64, 64, 4, 4), (32, 64, 64, 4, 3), (64, 64, 128, 4, 4)
-"""Tiles of the output projection, gate-up and down: rows, outputs, sum axis, warps, stages; the fastest of a sweep on
-an H100. The order of every sum is the same in all of them (benchmarks/decode_step.py counts equal completions)."""
+FETCHED_SLOTS = 32
+"""Up to this many slots, keys and values are asked for before the queries are there; more keep the memory busy."""
 
 
 @lru_cache
@@ -55,13 +57,23 @@ def _launch_one(device: torch.device) -> None:
     x = torch.ones(1, 32, device=device)
     out = torch.empty_like(x)
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        kernels.final_norm[(1,)](x, x[0], out, 1e-6, C=32, BC=32)
+        kernels.final_norm[(1,)](x, x[0], out, 1e-6, C=32, BC=32, PDL=False)
     if not bool(torch.allclose(out, x, atol=1e-3)):
         raise RuntimeError(f"a norm of ones came out as {float(out[0, 0])}")
 
 
 class KernelForward(CompactForward):
     """Prefill in torch, decoding in Triton."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        embed = self.weights.embed
+        dependent = dependent_launch(embed.device)
+        self._launch = _launching(dependent)
+        self.tiles: Callable[[int], Tiles] = lru_cache(
+            lambda slots: tiles_for(slots, embed.shape[1], embed.dtype, dependent)
+        )
+        """How the products are cut for a number of slots."""
 
     def decode(
         self, tokens_S: torch.Tensor, positions_S: torch.Tensor, tables_SM: torch.Tensor, pool: PagePool
@@ -84,16 +96,17 @@ class KernelForward(CompactForward):
 
         (slots, channels), wide = x.shape, active.shape[1]
         inner = attended.shape[1] * attended.shape[2]
-        # Of float32 the large tiles ask for more shared memory (192 KiB) than GPUs before the H100 have.
-        out, gate, down = FEW if slots <= HEAD_ROWS or x.element_size() == 4 else MANY
-        kernels.linear_add[(-(-slots // out[0]), -(-channels // out[1]))](
-            attended, layer.o, x, slots, C=channels, K=inner, **_tile(out)
+        tiles = self.tiles(slots)
+        out, gate, down = tiles.out, tiles.gate_up, tiles.down
+        kernels.linear_add[(-(-slots // out.rows), -(-channels // out.outputs))](
+            attended, layer.o, x, slots, C=channels, K=inner, **out.options(inner), **self._launch
         )
-        kernels.gate_up[(-(-slots // gate[0]), -(-wide // gate[1]))](
-            x, layer.norm_mid, layer.gate_up, active, slots, self.weights.eps, C=channels, WIDE=wide, **_tile(gate)
-        )
-        kernels.linear_add[(-(-slots // down[0]), -(-channels // down[1]))](
-            active, layer.down, x, slots, C=channels, K=wide, **_tile(down)
+        kernels.gate_up[(-(-slots // gate.rows), -(-wide // gate.outputs))](
+            x, layer.norm_mid, layer.gate_up, active, slots, self.weights.eps, C=channels, WIDE=wide,
+            **gate.options(channels), **self._launch,
+        )  # fmt: skip
+        kernels.linear_add[(-(-slots // down.rows), -(-channels // down.outputs))](
+            active, layer.down, x, slots, C=channels, K=wide, **down.options(wide), **self._launch
         )
 
     def _qkv(
@@ -110,36 +123,16 @@ class KernelForward(CompactForward):
 
         w, slots, channels = self.weights, len(x), x.shape[1]
         none = layer.norm_in  # a pointer that is never read
-        kernels.qkv[(-(-slots // 16), w.heads + 2 * w.kv_heads)](
-            x,
-            layer.norm_in,
-            layer.qkv,
-            none if layer.qkv_bias is None else layer.qkv_bias,
-            none if layer.norm_q is None else layer.norm_q,
-            none if layer.norm_k is None else layer.norm_k,
-            w.cos,
-            w.sin,
-            positions_S,
-            tables_SM,
-            pool.data,
-            q,
-            slots,
-            tables_SM.shape[1],
-            pool.data.stride(0),
-            number,
-            w.eps,
-            C=channels,
-            HQ=w.heads,
-            HKV=w.kv_heads,
-            D=w.width,
-            PAGE=PAGE,
-            BM=16,
-            BK=128,
-            BIAS=layer.qkv_bias is not None,
-            HEAD_NORM=layer.norm_q is not None,
-            num_warps=2,
-            num_stages=3,
-        )
+        head_norm = layer.norm_q is not None
+        tile = HEAD_NORM_QKV if head_norm else self.tiles(slots).qkv
+        half = w.width // 2
+        tile = replace(tile, outputs=half if head_norm or half % tile.outputs else tile.outputs)
+        kernels.qkv[(-(-slots // tile.rows), (w.heads + 2 * w.kv_heads) * half // tile.outputs)](
+            x, layer.norm_in, layer.qkv, _or(layer.qkv_bias, none), _or(layer.norm_q, none), _or(layer.norm_k, none),
+            w.cos, w.sin, positions_S, tables_SM, pool.data, q, slots, tables_SM.shape[1], pool.data.stride(0), number,
+            w.eps, C=channels, HQ=w.heads, HKV=w.kv_heads, D=w.width, PAGE=PAGE, BIAS=layer.qkv_bias is not None,
+            HEAD_NORM=head_norm, **tile.options(channels), **self._launch,
+        )  # fmt: skip
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         from r1gym.engine import kernels
@@ -148,7 +141,13 @@ class KernelForward(CompactForward):
         filled = -(-slots // HEAD_ROWS) * HEAD_ROWS
         hidden = x.new_empty(filled, channels)  # what stands in the rows beyond the slots is never looked at
         kernels.final_norm[(slots,)](
-            x, self.weights.norm, hidden, self.weights.eps, C=channels, BC=1 << (channels - 1).bit_length()
+            x,
+            self.weights.norm,
+            hidden,
+            self.weights.eps,
+            C=channels,
+            BC=1 << (channels - 1).bit_length(),
+            **self._launch,
         )
         head = self.weights.head.T
         if x.device.type != "cuda":
@@ -202,14 +201,26 @@ def _attend(
     slots, heads, width = q_SHD.shape
     groups = pool.shape[3]
     padded = max(1 << (width - 1).bit_length(), 16)
-    part = torch.empty(slots, heads, SPLIT, width, device=q_SHD.device)
-    stats = torch.empty(slots, heads, SPLIT, 2, device=q_SHD.device)
-    kernels.attention[(slots, groups, SPLIT)](
+    runs = RUNS if tables_SM.shape[1] <= LONG else 2 * RUNS
+    part = torch.empty(slots, heads, runs, width, device=q_SHD.device)
+    stats = torch.empty(slots, heads, runs, 2, device=q_SHD.device)
+    fetched = PAGE * width * q_SHD.element_size() if slots <= FETCHED_SLOTS and dependent_launch(q_SHD.device) else 0
+    kernels.attention[(slots, groups, runs)](
         q_SHD, pool, positions_S, tables_SM, part, stats, _arrivals(slots * groups, q_SHD.device), out_SHD,
         tables_SM.shape[1], pool.stride(0), layer, scale * math.log2(math.e),
         HKV=groups, R=heads // groups, BR=max(16, 1 << (heads // groups - 1).bit_length()), D=width, BD=padded,
-        PAGE=PAGE, SPLIT=SPLIT, num_warps=2, num_stages=2,
+        PAGE=PAGE, SPLIT=runs, RUNS=RUNS, LONG=LONG, BYTES=fetched if fetched & (fetched - 1) == 0 else 0,
+        num_warps=2, num_stages=2, **_launching(dependent_launch(q_SHD.device)),
     )  # fmt: skip
+
+
+def _or(tensor: torch.Tensor | None, other: torch.Tensor) -> torch.Tensor:
+    return other if tensor is None else tensor
+
+
+def _launching(dependent: bool) -> dict[str, bool]:
+    """Options of a launch; the interpreter knows none of a GPU."""
+    return {"PDL": True, "launch_pdl": True} if dependent else {"PDL": False}
 
 
 _COUNTERS: dict[torch.device, list[torch.Tensor]] = {}
@@ -221,7 +232,3 @@ def _arrivals(count: int, device: torch.device) -> torch.Tensor:
     if not known or len(known[-1]) < count:
         known.append(torch.zeros(max(count, 4096), dtype=torch.int32, device=device))
     return known[-1]
-
-
-def _tile(shape: tuple[int, int, int, int, int]) -> dict[str, int]:
-    return dict(zip(("BM", "BN", "BK", "num_warps", "num_stages"), shape, strict=True))
