@@ -11,7 +11,9 @@ from functools import lru_cache
 
 import torch
 
-__all__ = ["HEAD_NORM_QKV", "Tile", "Tiles", "dependent_launch", "tiles_for"]
+__all__ = [
+    "FEW", "HEAD_NORM_QKV", "MANY", "PLAIN", "PLAIN_MANY", "SOME", "Tile", "Tiles", "dependent_launch", "tiles_for",
+]  # fmt: skip
 
 PIECE = 512
 """Most columns of one load; also the step of the norms' sums of squares (``kernels._inverse_rms``)."""

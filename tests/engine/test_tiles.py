@@ -1,0 +1,94 @@
+"""How matrices are cut: legal for every width, and chosen by slots, width, type and device alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from r1gym.engine.tiles import FEW, MANY, PLAIN, PLAIN_MANY, SOME, Tile, Tiles, dependent_launch, tiles_for
+
+SETS = {"few": FEW, "some": SOME, "many": MANY, "plain": PLAIN, "plain many": PLAIN_MANY}
+
+
+def power_of_two(number: int) -> bool:
+    return number > 0 and number & (number - 1) == 0
+
+
+@pytest.mark.parametrize("columns", [16, 40, 64, 96, 100, 384, 512, 576, 640, 896, 1024, 1536, 2048, 4864, 8960])
+@pytest.mark.parametrize("held", [0, 64, 100, 512, 640, 1000, 1536])
+def test_held_columns_are_all_or_whole_steps_of_512(columns: int, held: int) -> None:
+    options = Tile(16, 32, 64, 4, 3, held).options(columns)
+    found, pieces = options["HELD"], options["PIECES"]
+    assert isinstance(found, int) and isinstance(pieces, tuple)
+    assert 0 <= found <= min(held, columns)
+    assert found == columns or found % 512 == 0
+    assert sum(pieces) == found and all(power_of_two(piece) and 16 <= piece <= 512 for piece in pieces)
+    assert all(piece == 512 for piece in pieces[:-1]), "the sums of squares step by 512"
+
+
+@pytest.mark.parametrize(
+    ("held", "columns", "pieces"),
+    [
+        (640, 64, (64,)),
+        (640, 576, (512, 64)),
+        (640, 640, (512, 128)),
+        (640, 512, (512,)),
+        (640, 384, ()),  # 384 is no power of two: nothing is held
+        (640, 100, ()),
+        (640, 40, ()),
+        (640, 8, ()),  # a product takes at least 16 columns
+        (640, 896, (512,)),
+        (512, 1536, (512,)),
+        (1536, 1536, (512, 512, 512)),
+        (1000, 4864, (512,)),
+        (1024, 4864, (512, 512)),
+        (511, 512, ()),
+        (0, 64, ()),
+    ],
+)
+def test_pieces(held: int, columns: int, pieces: tuple[int, ...]) -> None:
+    assert Tile(16, 32, 64, 4, 3, held).options(columns)["PIECES"] == pieces
+
+
+def test_options_name_what_a_kernel_is_compiled_with() -> None:
+    assert Tile(64, 32, 128, 8, 4, 512).options(576) == {
+        "BM": 64, "BN": 32, "BK": 128, "PIECES": (512,), "HELD": 512, "num_warps": 8, "num_stages": 4,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_blocks_are_powers_of_two(name: str) -> None:
+    """Triton takes no others, and a product takes at least 16 rows, outputs and columns."""
+    cut = SETS[name]
+    for tile in (cut.qkv, cut.out, cut.gate_up, cut.down):
+        assert all(power_of_two(n) and n >= 16 for n in (tile.rows, tile.outputs, tile.sums))
+        assert power_of_two(tile.warps)
+        assert tile.held == 0 or name in ("few", "some", "many"), "without dependent launch nothing is gained"
+
+
+@pytest.mark.parametrize(
+    ("slots", "found"), [(1, FEW), (32, FEW), (33, SOME), (128, SOME), (129, MANY), (512, MANY), (4096, MANY)]
+)
+def test_slots_choose_where_kernels_start_early(slots: int, found: Tiles) -> None:
+    assert tiles_for(slots, 576, torch.bfloat16, True) == found
+    assert tiles_for(slots, 640, torch.float16, True) == found
+    wider = tiles_for(slots, 896, torch.bfloat16, True)
+    assert wider == replace(found, qkv=wider.qkv)
+    assert wider.qkv.options(896)["PIECES"] == (512,)
+
+
+@pytest.mark.parametrize(("slots", "found"), [(1, PLAIN), (128, PLAIN), (129, PLAIN_MANY), (512, PLAIN_MANY)])
+@pytest.mark.parametrize("channels", [64, 576, 896])
+def test_slots_choose_where_kernels_wait(channels: int, slots: int, found: Tiles) -> None:
+    assert tiles_for(slots, channels, torch.bfloat16, False) == found
+
+
+@pytest.mark.parametrize("dependent", [False, True])
+def test_float32_is_cut_one_way(dependent: bool) -> None:
+    assert {tiles_for(slots, 576, torch.float32, dependent) for slots in (1, 33, 200)} == {PLAIN}
+
+
+def test_a_processor_starts_no_kernel_early() -> None:
+    assert not dependent_launch(torch.device("cpu"))
