@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from r1gym.engine.cache import PAGE
 from r1gym.engine.compact import CompactForward
 from r1gym.engine.decoding import KernelForward, kernel_attention
 from r1gym.engine.drawing import draw_and_advance
@@ -20,6 +21,7 @@ from r1gym.engine.repetition import penalise
 from r1gym.engine.request import Request, Sample
 from r1gym.engine.slots import COUNT, SEED, Slots
 from r1gym.engine.stepping import STEPS, Stepper
+from r1gym.engine.tiles import FEW, MANY, SOME, Tiles
 from r1gym.types import Sampling
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for GPUs only")
@@ -61,22 +63,86 @@ def test_drawing_moves_slots_as_torch_does(sampling: Sampling) -> None:
     assert torch.allclose(by_torch.logprobs_X[1:], by_kernel.logprobs_X[1:], atol=1e-5)
 
 
-@pytest.mark.parametrize("family", ["llama-wide", "qwen3-wide"])
-def test_a_decoding_step_equals_torch(family: str, fresh_model: Callable[[str], Any]) -> None:
-    """Three slots: one position, a begun second page, two full pages."""
-    model = fresh_model(family).to(DEVICE)
-    forwards = CompactForward(model), KernelForward(model)
+def compare_a_step(
+    model: Any, tokens: Sequence[int], positions: Sequence[int], cut: Tiles | None, most_pages: int
+) -> None:
+    """One decoding step of torch and of the kernels, over the same random keys and values; every slot owns its pages.
+
+    ``cut`` None: the tiles in use. Biases and norms get random numbers, as after training.
+    """
+    if cut is not None and DEVICE.type == "cuda":
+        pytest.skip("on a GPU tiles that hold columns are for 16-bit numbers: cuda/test_cuda_tiles.py")
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.2)
+    forwards = CompactForward(model.to(DEVICE)), KernelForward(model.to(DEVICE))
+    if cut is not None:
+        forwards[1].tiles = lambda slots: cut
+    tables = torch.zeros(len(positions), most_pages, dtype=torch.int32, device=DEVICE)
+    taken = 1
+    for row, position in enumerate(positions):
+        own = position // PAGE + 1
+        tables[row, :own] = torch.arange(taken, taken + own)
+        taken += own
+    pool = PagePool(taken, *forwards[0].shape, torch.float32, DEVICE)
+    kept = torch.randn(pool.data.shape, generator=generator).to(DEVICE)
     logits, pools = [], []
     for forward in forwards:
-        pool = PagePool(16, *forward.shape, torch.float32, DEVICE)
-        pool.data.copy_(torch.randn(pool.data.shape, generator=torch.Generator().manual_seed(2)))
-        tables = torch.tensor([[1, 0], [2, 3], [4, 5]], dtype=torch.int32, device=DEVICE)
-        place = torch.tensor([3, 4, 5], device=DEVICE), torch.tensor([0, 70, 127], device=DEVICE)
+        pool.data = kept.clone()
+        place = torch.tensor(tokens, device=DEVICE), torch.tensor(positions, device=DEVICE)
         with torch.no_grad():
             logits.append(forward.decode(*place, tables, pool))
-        pools.append(pool.data)
+        pools.append(pool.data[1:])  # page 0 is nobody's
     assert torch.allclose(logits[0], logits[1], atol=1e-4, rtol=1e-4)
     assert torch.allclose(pools[0], pools[1], atol=1e-5)
+    assert (pools[0] != kept[1:]).flatten(1).any(1).sum() == len(positions), "each slot writes to one page"
+
+
+TILES = {"in use": None, "few": FEW, "some": SOME, "many": MANY}
+
+
+@pytest.mark.parametrize("family", ["llama-wide", "qwen2-wide", "qwen3-wide"])
+@pytest.mark.parametrize("cut", TILES)
+def test_a_decoding_step_equals_torch(cut: str, family: str, fresh_model: Callable[[str], Any]) -> None:
+    """Three slots: one position, a begun second page, two full pages."""
+    compare_a_step(fresh_model(family), (3, 4, 5), (0, 70, 127), TILES[cut], 2)
+
+
+@pytest.mark.parametrize("cut", TILES)
+def test_a_step_of_held_columns_equals_torch(cut: str) -> None:
+    """576 columns are held as 512 and 64, of the MLP's 672 the first 512 or none."""
+    compare_a_step(long_model(576, 672), (3, 4, 5), (0, 70, 127), TILES[cut], 2)
+
+
+@pytest.mark.parametrize("cut", TILES)
+def test_a_step_of_many_and_long_slots_equals_torch(cut: str) -> None:
+    """Nineteen slots, more than a tile's 16 rows: lengths of one page to 21, on both sides of the borders of runs.
+
+    Up to 16 pages a slot is read in four runs, beyond in eight, the short ones beside it as before.
+    """
+    positions = [0, 62, 63, 64, 127, 128, 300, 511, 512, 1022, 1023, 1024, 1025, 1087, 1088, 1300, 5, 40, 90]
+    compare_a_step(long_model(64, 96), range(3, 3 + len(positions)), positions, TILES[cut], 1300 // PAGE + 1)
+
+
+def long_model(channels: int, wide: int) -> Any:
+    """One layer of heads of 32 with biases, for 2,048 positions."""
+    import transformers
+
+    config = transformers.Qwen2Config(
+        vocab_size=97,
+        hidden_size=channels,
+        intermediate_size=wide,
+        num_hidden_layers=1,
+        num_attention_heads=channels // 32,
+        num_key_value_heads=channels // 64,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return transformers.Qwen2ForCausalLM(config).eval()
 
 
 class Graph:
