@@ -79,16 +79,20 @@ class KernelForward(CompactForward):
         self, tokens_S: torch.Tensor, positions_S: torch.Tensor, tables_SM: torch.Tensor, pool: PagePool
     ) -> torch.Tensor:
         """Logits [S, V] in float32 after each slot's token, whose keys and values are stored on the way."""
-        w, slots = self.weights, len(tokens_S)
-        x = w.embed.index_select(0, tokens_S)
-        q = x.new_empty(slots, w.heads, w.width)
+        x = self.weights.embed.index_select(0, tokens_S)
+        self.pass_layers(x, positions_S, tables_SM, pool)
+        return self._logits(x)
+
+    def pass_layers(self, x: torch.Tensor, positions_S: torch.Tensor, tables_SM: torch.Tensor, pool: PagePool) -> None:
+        """Every layer's five kernels, ``x`` [S, C] changed in place."""
+        w = self.weights
+        q = x.new_empty(len(x), w.heads, w.width)
         attended = torch.empty_like(q)
-        active = x.new_empty(slots, w.layers[0].down.shape[1])
+        active = x.new_empty(len(x), w.layers[0].down.shape[1])
         for number, layer in enumerate(w.layers):
             self._qkv(layer, number, x, q, positions_S, tables_SM, pool)
             _attend(q, attended, pool.data, number, positions_S, tables_SM, w.width**-0.5)
             self._rest(layer, x, attended, active)
-        return self._logits(x)
 
     def _rest(self, layer: FusedLayer, x: torch.Tensor, attended: torch.Tensor, active: torch.Tensor) -> None:
         """The output projection and the MLP, added to ``x``."""
