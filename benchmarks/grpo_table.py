@@ -200,7 +200,7 @@ def _sweep_tables(report: dict[str, Any]) -> list[str]:
     sizes = [str(size) for size in report["slots"]]
     parts = []
     for kernel, rows in report["kernels"].items():
-        lines = [f"## Sweep: {kernel}, µs a launch", "", f"| configuration | {' | '.join(sizes)} |"]
+        lines = [f"## Sweep: {kernel}, µs a layer", "", f"| configuration | {' | '.join(sizes)} |"]
         lines.append("|---" * (len(sizes) + 1) + "|")
         for row in rows:
             cells = " | ".join("–" if row["us"].get(size) is None else f"{row['us'][size]:.2f}" for size in sizes)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,41 @@ def test_profile_adds_up() -> None:
     assert [row["kernel"] for row in rows] == ["a<int>", "b"]
     assert rows[0]["mean_us"] == 3.0
     assert rows[1] == {"kernel": "b", "count": 1.0, "mean_us": 1.0, "total_us": 1.0, "share": 0.25, "floor_us": 0.5}
+
+
+def test_sweep_exchanges_one_tile_at_a_time() -> None:
+    from decode_sweep import ALTERNATIVES, variants
+
+    from r1gym.engine.tiles import FEW, MANY, PLAIN, PLAIN_MANY, SOME
+
+    rows = list(variants(early=True, most=99))
+    assert [(row.early, row.cut(FEW)) for row in rows[:2]] == [(True, FEW), (False, FEW)]
+    assert len(rows) == 2 + sum(map(len, ALTERNATIVES.values()))
+    for row in rows[2:]:
+        assert row.early and replace(row.cut(FEW), **{row.table: getattr(FEW, row.table)}) == FEW
+    for product, tiles in ALTERNATIVES.items():
+        assert [getattr(row.cut(FEW), product) for row in rows if row.table == product] == list(tiles)
+        assert len(set(tiles)) == len(tiles)
+        assert {getattr(cut, product) for cut in (FEW, SOME, MANY, PLAIN, PLAIN_MANY)} <= set(tiles)
+
+
+def test_sweep_says_what_differs_and_what_does_not_fit(tmp_path: Path) -> None:
+    from decode_sweep import Variant, sweep
+    from grpo_table import page
+
+    class Bench:
+        slots = 8
+
+        def measure(self, variant: Variant) -> tuple[float, int]:
+            if variant.table == "down":
+                raise MemoryError
+            return 2.5, 3 if variant.table == "out" else 0
+
+    kernels = sweep([Bench()], math.inf, 1)  # type: ignore[list-item]
+    assert [row["us"] for row in kernels["down"]] == [{}]
+    (tmp_path / "sweep.json").write_text(json.dumps({"slots": [8], "kernels": kernels}), encoding="utf-8")
+    text = page([tmp_path], "")
+    assert "## Sweep: out, µs a layer" in text and "640 held (3 of 8 slots differ) | 2.50 |" in text
+    assert "512 held (MemoryError) | – |" in text
+    assert "| launched one after the other | 2.50 |" in text
+    assert sweep([Bench()], -math.inf, 1) == {}  # type: ignore[list-item]
