@@ -50,38 +50,19 @@ def _wait(PDL: tl.constexpr):
 
 
 @triton.jit
-def _pairs(x, BM: tl.constexpr, WIDTH: tl.constexpr):
-    """Sums of neighbours, [BM, WIDTH / 2]."""
-    first, second = tl.split(tl.reshape(x, [BM, WIDTH // 2, 2]))
-    return first + second
-
-
-@triton.jit
-def _squares(x, BM: tl.constexpr, WIDTH: tl.constexpr):
-    """Sums of squares of the rows of [BM, WIDTH], the same to the bit however the compiler lays the block out.
-
-    Eight neighbours are added as a tree (16-bit squares are exact in float32); those sums as integers, in units of
-    2⁻⁵⁰ of the largest power of two among them.
-    """
-    wide = x.to(tl.float32)
-    parts = _pairs(_pairs(_pairs(wide * wide, BM, WIDTH), BM, WIDTH // 2), BM, WIDTH // 4)
-    exponent = tl.maximum(tl.max(parts, axis=1).to(tl.int32, bitcast=True) >> 23, 60)
-    unit = ((exponent - 50) << 23).to(tl.float32, bitcast=True)
-    units = ((304 - exponent) << 23).to(tl.float32, bitcast=True)
-    return tl.sum((parts * units[:, None]).to(tl.int64), axis=1).to(tl.float32) * unit
-
-
-@triton.jit
 def _inverse_rms(
     x_ptr, xs, rows, live, eps, C: tl.constexpr, PIECES: tl.constexpr, HELD: tl.constexpr, BM: tl.constexpr
 ):
-    # Columns in steps of 512, held or not: one order of the sum.
-    WIDE: tl.constexpr = 512
+    # Columns in steps of 256, held or not: one order of the sum. A warp's 32 lanes load eight numbers each of one row,
+    # so the compiler has no other way to lay a block out (wider blocks differ from tile to tile).
+    WIDE: tl.constexpr = 256
     squares = tl.zeros([BM], dtype=tl.float32)
     for i in tl.static_range(len(PIECES)):
-        squares += _squares(xs[i], BM, PIECES[i])
+        x = xs[i].to(tl.float32)
+        squares += tl.sum(x * x, axis=1)
     for start in tl.static_range(HELD, C, WIDE):
-        squares += _squares(_beyond(x_ptr, rows, live, start, C, WIDE), BM, WIDE)
+        x = _beyond(x_ptr, rows, live, start, C, WIDE).to(tl.float32)
+        squares += tl.sum(x * x, axis=1)
     return tl.rsqrt(squares / C + eps)
 
 

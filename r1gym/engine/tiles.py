@@ -15,7 +15,7 @@ __all__ = [
     "FEW", "HEAD_NORM_QKV", "MANY", "PLAIN", "PLAIN_MANY", "SOME", "Tile", "Tiles", "dependent_launch", "tiles_for",
 ]  # fmt: skip
 
-PIECE = 512
+PIECE = 256
 """Most columns of one load; also the step of the norms' sums of squares (``kernels._inverse_rms``)."""
 
 

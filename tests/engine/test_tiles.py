@@ -18,33 +18,33 @@ def power_of_two(number: int) -> bool:
 
 @pytest.mark.parametrize("columns", [16, 40, 64, 96, 100, 384, 512, 576, 640, 896, 1024, 1536, 2048, 4864, 8960])
 @pytest.mark.parametrize("held", [0, 64, 100, 512, 640, 1000, 1536])
-def test_held_columns_are_all_or_whole_steps_of_512(columns: int, held: int) -> None:
+def test_held_columns_are_all_or_whole_steps_of_256(columns: int, held: int) -> None:
     options = Tile(16, 32, 64, 4, 3, held).options(columns)
     found, pieces = options["HELD"], options["PIECES"]
     assert isinstance(found, int) and isinstance(pieces, tuple)
     assert 0 <= found <= min(held, columns)
-    assert found == columns or found % 512 == 0
-    assert sum(pieces) == found and all(power_of_two(piece) and 16 <= piece <= 512 for piece in pieces)
-    assert all(piece == 512 for piece in pieces[:-1]), "the sums of squares step by 512"
+    assert found == columns or found % 256 == 0
+    assert sum(pieces) == found and all(power_of_two(piece) and 16 <= piece <= 256 for piece in pieces)
+    assert all(piece == 256 for piece in pieces[:-1]), "the sums of squares step by 256"
 
 
 @pytest.mark.parametrize(
     ("held", "columns", "pieces"),
     [
         (640, 64, (64,)),
-        (640, 576, (512, 64)),
-        (640, 640, (512, 128)),
-        (640, 512, (512,)),
-        (640, 384, ()),  # 384 is no power of two: nothing is held
+        (640, 576, (256, 256, 64)),
+        (640, 640, (256, 256, 128)),
+        (640, 512, (256, 256)),
+        (640, 384, (256, 128)),
+        (640, 448, (256,)),  # 192 more are no power of two
         (640, 100, ()),
         (640, 40, ()),
         (640, 8, ()),  # a product takes at least 16 columns
-        (640, 896, (512,)),
-        (512, 1536, (512,)),
-        (1536, 1536, (512, 512, 512)),
-        (1000, 4864, (512,)),
-        (1024, 4864, (512, 512)),
-        (511, 512, ()),
+        (640, 896, (256, 256)),
+        (512, 1536, (256, 256)),
+        (1536, 1536, (256,) * 6),
+        (1000, 4864, (256,) * 3),
+        (255, 512, ()),
         (0, 64, ()),
     ],
 )
@@ -54,7 +54,7 @@ def test_pieces(held: int, columns: int, pieces: tuple[int, ...]) -> None:
 
 def test_options_name_what_a_kernel_is_compiled_with() -> None:
     assert Tile(64, 32, 128, 8, 4, 512).options(576) == {
-        "BM": 64, "BN": 32, "BK": 128, "PIECES": (512,), "HELD": 512, "num_warps": 8, "num_stages": 4,
+        "BM": 64, "BN": 32, "BK": 128, "PIECES": (256, 256), "HELD": 512, "num_warps": 8, "num_stages": 4,
     }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_slots_choose_where_kernels_start_early(slots: int, found: Tiles) -> Non
     assert tiles_for(slots, 640, torch.float16, True) == found
     wider = tiles_for(slots, 896, torch.bfloat16, True)
     assert wider == replace(found, qkv=wider.qkv)
-    assert wider.qkv.options(896)["PIECES"] == (512,)
+    assert wider.qkv.options(896)["PIECES"] == (256, 256)
 
 
 @pytest.mark.parametrize(("slots", "found"), [(1, PLAIN), (128, PLAIN), (129, PLAIN_MANY), (512, PLAIN_MANY)])
