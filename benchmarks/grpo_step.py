@@ -31,6 +31,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "small-masters": SMALL | {"recompute": True, "micro": 8192, "slots": 128},
     "512": SMALL | {"prompts": 32},
     "general": SMALL | {"general": True, "micro": 8192},
+    "general-large": SMALL | {"general": True, "micro": 32768},
     "top-p": SMALL | {"sampling": {"top_p": 0.95}},
     "penalty": SMALL | {"sampling": {"repetition_penalty": 1.1}},
     "lora": SMALL | {"lora": 8, "micro": 8192},

@@ -26,6 +26,7 @@ TITLES = {
     "small-masters": "the same with float32 masters",
     "512": "512 completions",
     "general": "general path, 8,192-token micro-batches",
+    "general-large": "general path, one micro-batch",
     "top-p": "top-p 0.95",
     "penalty": "repetition penalty 1.1",
     "lora": "LoRA of rank 8 on all linear layers, general path, 8,192-token micro-batches",
