@@ -180,7 +180,8 @@ def kernel_attention(
     from r1gym.engine import kernels
 
     slots, groups, _, width = key.shape
-    k, v = key[:, :, 0].contiguous(), value[:, :, 0].contiguous()
+    # A model whose projections are one product gives parts of its output; the kernel reads them where they stand.
+    k, v = (x if x.stride()[1:] == (width, 1) else x.contiguous() for x in (key[:, :, 0], value[:, :, 0]))
     kernels.write[(slots, groups)](
         k, v, positions_S, tables_SM, pool, tables_SM.shape[1], pool.stride(0), layer, k.stride(0), v.stride(0),
         HKV=groups, D=width, BD=1 << (width - 1).bit_length(), PAGE=PAGE, num_warps=1,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from r1gym.engine.attention import paged_attention, write_pages
 from r1gym.engine.cache import PAGE
 from r1gym.engine.compact import CompactForward
 from r1gym.engine.decoding import KernelForward, kernel_attention
@@ -212,3 +213,23 @@ def test_a_dialogue_in_kernels_equals_torch(captured_here: None, fresh_model: Ca
     ]
     texts = [[[sample.token_ids for sample in turns] for turns in dialogues] for dialogues in drawn]
     assert texts[0] == texts[1] and [len(turns) for turns in texts[0]] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("order", ["apart", "one product", "last dimension apart"])
+def test_attention_reads_keys_and_values_where_they_stand(order: str) -> None:
+    """Two slots, 6 heads of queries over 2 of keys, 32 wide; parts of one product stand 10 heads apart."""
+    both = torch.randn(2, 1, 10, 32, generator=torch.Generator().manual_seed(1)).to(DEVICE)
+    if order == "last dimension apart":
+        both = both.transpose(2, 3).contiguous().transpose(2, 3)
+    q, k, v = (part.transpose(1, 2) for part in both.split([6, 2, 2], dim=2))
+    if order == "apart":
+        k, v = k.contiguous(), v.contiguous()
+    positions, tables = torch.tensor([3, 70], device=DEVICE), torch.tensor([[1, 0], [2, 3]], device=DEVICE).int()
+    by_torch, by_kernel = (PagePool(4, 2, 2, 32, torch.float32, DEVICE).data for _ in range(2))
+    for data in (by_torch, by_kernel):
+        data.copy_(torch.randn(data.shape, generator=torch.Generator().manual_seed(2)))
+    got = kernel_attention(q, k, v, by_kernel, 1, positions, tables, 32**-0.5)
+    write_pages(by_torch, 1, k[:, :, 0], v[:, :, 0], positions, tables.long())
+    expected = paged_attention(q[:, :, 0].contiguous(), by_torch, 1, positions, tables.long(), 32**-0.5)
+    assert torch.equal(by_torch, by_kernel)
+    assert got.shape == (2, 1, 6, 32) and torch.allclose(got[:, 0], expected, atol=1e-5)
