@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 
+from r1gym.engine import parts
 from r1gym.engine.adapters import standing
 from r1gym.engine.attention import paged_attention, write_pages
 from r1gym.engine.cache import PAGE
+from r1gym.engine.norms import in_one_kernel, norms_of
 from r1gym.engine.pages import TRASH, PagePool
 from r1gym.errors import ModelError
 
@@ -39,9 +41,20 @@ def _attention(
 
 
 class GeneralForward:
-    """Prefill and decoding with the model's own forward."""
+    """Prefill and decoding with the model's own forward.
 
-    def __init__(self, model: Any, decode_attention: Callable[..., torch.Tensor] | None = None) -> None:
+    Args:
+        model: A transformers decoder.
+        decode_attention: ``kernel_attention`` on a GPU; None attends in torch.
+        fused_norms: Run RMSNorms as one kernel each; None does where there are kernels, else nothing is gained.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        decode_attention: Callable[..., torch.Tensor] | None = None,
+        fused_norms: bool | None = None,
+    ) -> None:
         from transformers import AttentionInterface
 
         AttentionInterface.register(NAME, _attention)
@@ -50,6 +63,10 @@ class GeneralForward:
         self._config = model.config.get_text_config()
         self._attend = decode_attention
         self._where = self._fingerprint()
+        if fused_norms is None:
+            fused_norms = parts.on_gpu(next(model.parameters()))
+        self.norms = norms_of(model) if fused_norms else []
+        """The modules that run as one kernel."""
         self.shape = self._probe()
 
     @property
@@ -86,7 +103,8 @@ class GeneralForward:
         self._config._attn_implementation = NAME
         _CALL.append(call)
         try:
-            yield
+            with in_one_kernel(self.norms):
+                yield
         finally:
             _CALL.pop()
             self._config._attn_implementation = before
@@ -120,13 +138,15 @@ class GeneralForward:
         self, tokens_S: torch.Tensor, positions_S: torch.Tensor, tables_SM: torch.Tensor, pool: PagePool
     ) -> torch.Tensor:
         """Logits [S, V] after each slot's token, whose keys and values are stored on the way."""
+        if self._attend is None:  # torch gathers by wide numbers only
+            positions_S, tables_SM = positions_S.long(), tables_SM.long()
 
         def call(layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> torch.Tensor:
             if self._attend is not None:
                 return self._attend(query, key, value, pool.data, layer, positions_S, tables_SM, scale)
-            wide = positions_S.long(), tables_SM.long()
-            write_pages(pool.data, layer, key[:, :, 0], value[:, :, 0], *wide)
-            return paged_attention(query[:, :, 0].contiguous(), pool.data, layer, *wide, scale)[:, None]
+            write_pages(pool.data, layer, key[:, :, 0], value[:, :, 0], positions_S, tables_SM)
+            q_SHD = query[:, :, 0].contiguous()
+            return paged_attention(q_SHD, pool.data, layer, positions_S, tables_SM, scale)[:, None]
 
         with self._through(call):
             output = self.model(

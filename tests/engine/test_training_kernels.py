@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from r1gym.engine import parts
+from r1gym.engine.norms import in_one_kernel, norms_of
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for GPUs only")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -63,6 +64,28 @@ def test_gradients_of_both_attentions_are_joined(monkeypatch: pytest.MonkeyPatch
 
     by_torch, by_kernel = by_both(monkeypatch, call)
     assert torch.isfinite(by_torch[0]).all() and torch.allclose(by_torch[0], by_kernel[0], atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_norms_kernel_stands_for_transformers_norm(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of heads 24 wide that are a part of a larger product; one 16-bit number in a hundred may round otherwise."""
+    if dtype == torch.bfloat16 and DEVICE.type == "cpu":
+        pytest.skip("the interpreter cuts float32 off where bfloat16 is rounded")
+    llama = pytest.importorskip("transformers.models.llama.modeling_llama")
+    module = llama.LlamaRMSNorm(24, 1e-5).to(device=DEVICE, dtype=dtype)
+    module.weight.copy_(noise(1, 24))
+    x = noise(2, 3, 5, 4, 40).to(dtype)[..., :24]
+    monkeypatch.setattr(parts, "on_gpu", lambda _: True)
+    norms = norms_of(module)
+    assert [each for each, _ in norms] == [module]
+    expected = module(x)
+    with in_one_kernel(norms):
+        got = module(x)
+    assert got.shape == x.shape and torch.allclose(
+        got.float(), expected.float(), rtol=2 * torch.finfo(dtype).eps + 1e-6
+    )
+    assert dtype == torch.float32 or (got == expected).float().mean() >= 0.99
 
 
 @pytest.mark.skipif(DEVICE.type == "cpu", reason="the interpreter gives loops plain integers, which have no type")
