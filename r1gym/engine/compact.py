@@ -6,6 +6,7 @@ Axes: T tokens of several prompts one behind the other, S slots, C hidden size, 
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from r1gym.engine.cache import PAGE
 from r1gym.engine.fused import FusedLayer, FusedModel, fuse
 from r1gym.engine.pages import PagePool
 from r1gym.engine.parts import norm, rms_norm, rotate, swiglu, turn
+from r1gym.engine.sending import send
 
 __all__ = ["CompactForward"]
 
@@ -40,18 +42,18 @@ class CompactForward:
         """Write the keys and values of each prompt into its pages."""
         w, device = self.weights, pool.data.device
         lengths = [len(prompt) for prompt in prompts]
-        ids_T = torch.tensor([token for prompt in prompts for token in prompt], device=device)
-        positions_T = torch.cat([torch.arange(length) for length in lengths]).to(device)
-        owners = [page for own, length in zip(pages, lengths, strict=True) for page in _page_of(own, length)]
-        pages_T, offsets_T = torch.tensor(owners, device=device), positions_T % PAGE
+        places = [place for length in lengths for place in range(length)]
+        owners = [own[place // PAGE] for own, length in zip(pages, lengths, strict=True) for place in range(length)]
+        ids_T, positions_T, pages_T = send([[t for prompt in prompts for t in prompt], places, owners], device)
+        bounds = send([0, *accumulate(lengths)], device, torch.int32)
+        offsets_T = positions_T % PAGE
         cos, sin = w.cos[positions_T], w.sin[positions_T]
         x = w.embed[ids_T]
         for number, layer in enumerate(w.layers):
             q, k, v = project(w, layer, x, cos, sin)
-            pool.data[pages_T, number, 0, :, offsets_T] = k
-            pool.data[pages_T, number, 1, :, offsets_T] = v
+            pool.data[pages_T, number, :, :, offsets_T] = torch.stack((k, v), 1)
             if number + 1 < len(w.layers):  # of the last layer only keys and values are wanted
-                x = finish(w, layer, x, _causal(q, k, v, lengths))
+                x = finish(w, layer, x, _causal(q, k, v, lengths, bounds))
 
     def decode(
         self, tokens_S: torch.Tensor, positions_S: torch.Tensor, tables_SM: torch.Tensor, pool: PagePool
@@ -89,10 +91,11 @@ def finish(w: FusedModel, layer: FusedLayer, x: torch.Tensor, attended: torch.Te
     return x + swiglu(norm(x, layer.norm_mid, w.eps) @ layer.gate_up.T) @ layer.down.T
 
 
-def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+def _causal(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, lengths: list[int], bounds: torch.Tensor
+) -> torch.Tensor:
     """Causal attention inside each prompt of a packed row."""
     if flash_fits(q):
-        bounds = torch.tensor([0, *lengths], device="cpu").cumsum(0).int().to(q.device)
         return flash(q, k, v, bounds, bounds, max(lengths), max(lengths), causal=True)[0]
     parts = []
     for q_one, k_one, v_one in zip(*(torch.split(part, lengths) for part in (q, k, v)), strict=True):
@@ -105,7 +108,3 @@ def _causal(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, lengths: list[int
         )
         parts.append(part[0].transpose(0, 1))
     return torch.cat(parts)
-
-
-def _page_of(pages: list[int], length: int) -> list[int]:
-    return [pages[position // PAGE] for position in range(length)]

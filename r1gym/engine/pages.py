@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 
 from r1gym.engine.cache import PAGE
+from r1gym.engine.sending import send
 
 __all__ = ["PagePool"]
 
@@ -85,8 +86,8 @@ class PagePool:
     def copy(self, sources: list[int], targets: list[int]) -> None:
         """Copy whole pages."""
         if sources:
-            device = self.data.device
-            self.data[torch.tensor(targets, device=device)] = self.data[torch.tensor(sources, device=device)]
+            sent = send([sources, targets], self.data.device)
+            self.data[sent[1]] = self.data[sent[0]]
 
     def grow(self, pages: int) -> None:
         """Make room for ``pages`` pages, keeping what is there."""

@@ -99,6 +99,7 @@ class Run:
                 self._extend()
                 self.engine.stepper.run(size, self.sampling)
                 self.chunks += 1
+                self._extend()  # for the next one, while the device is at this one
                 self._retire(size)
         finally:
             for pages in (*self.pages.values(), *self.read.values()):  # only where something broke off

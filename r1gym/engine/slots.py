@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from r1gym.engine.pages import TRASH
+from r1gym.engine.sending import send
 
 __all__ = ["Slots"]
 
@@ -67,26 +68,29 @@ class Slots:
 
     def put(self, slots: Sequence[int], rows: Sequence[Sequence[int]]) -> None:
         """Start sequences in some slots: token, position, budget, seed, output offset and tokens drawn each."""
-        values = torch.tensor([[*row, LIVE] for row in rows], dtype=torch.long).T.contiguous()
-        self.state[:, torch.tensor(slots, device=self.device)] = values.to(self.device)
+        sent = send([[*row, LIVE, slot] for row, slot in zip(rows, slots, strict=True)], self.device)
+        self.state[:, sent[:, FIELDS]] = sent[:, :FIELDS].T
 
     def set_pages(self, triples: Sequence[tuple[int, int, int]]) -> None:
         """Enter pages into the tables: (slot, column, page) each."""
         if triples:
-            slots, columns, pages = torch.tensor(triples, dtype=torch.int32).T.contiguous().to(self.device)
-            self.tables[slots.long(), columns.long()] = pages
+            width = self.tables.shape[1]
+            sent = send(
+                [[slot * width + column for slot, column, _ in triples], [page for *_, page in triples]], self.device
+            )
+            self.tables.view(-1).index_copy_(0, sent[0], sent[1].int())
 
     def park(self, slots: Sequence[int]) -> None:
         """End what runs in these slots: the host has seen that their text is complete."""
         if slots:
-            chosen = torch.tensor(slots, dtype=torch.long, device=self.device)
+            chosen = send(slots, self.device)
             self.state[DONE, chosen] = STOP
             self.state[POSITION, chosen] = 0
             self.tables[chosen, 0] = TRASH
 
     def permute(self, order: Sequence[int]) -> None:
         """Slot ``i`` becomes what slot ``order[i]`` was; slots beyond ``order`` become free."""
-        chosen = torch.tensor(order, dtype=torch.long, device=self.device)
+        chosen = send(order, self.device)
         if self.seen_SV is not None:
             self.seen_SV[: len(order)] = self.seen_SV[chosen]
         state, tables = self.state[:, chosen], self.tables[chosen]
@@ -101,7 +105,7 @@ class Slots:
 
     def read(self, places: Sequence[int]) -> tuple[list[int], list[float]]:
         """Tokens and log-probabilities at these places of the output buffers."""
-        chosen = torch.tensor(places, dtype=torch.long, device=self.device)
+        chosen = send(places, self.device)
         return self.tokens_X[chosen].tolist(), self.logprobs_X[chosen].tolist()
 
     def advance(self, tokens_S: torch.Tensor, logprobs_S: torch.Tensor, stops: torch.Tensor) -> None:
