@@ -74,8 +74,13 @@ class MasterAdamW(torch.optim.AdamW):
         """
         result = None if closure is None else closure()
         for part in self._parts:
-            for shadow, master in part:
-                master.grad = None if shadow.grad is None else shadow.grad.float()
+            moved = [(shadow.grad, master) for shadow, master in part if shadow.grad is not None]
+            if not moved:
+                continue
+            wide = [torch.empty_like(master, requires_grad=False) for _, master in moved]
+            torch._foreach_copy_(wide, [grad for grad, _ in moved])  # one launch for many tensors
+            for (_, master), gradient in zip(moved, wide, strict=True):
+                master.grad = gradient
             super().step()
             for _, master in part:
                 master.grad = None
