@@ -144,6 +144,7 @@ def learn(
     if rows == 0:
         return
     optimizer.zero_grad()
+    done: tuple[LossInputs, torch.Tensor, int] | None = None
     for micro in minibatch.micro_batches(config.micro_batch_tokens, getattr(policy, "packs", False)):
         logprobs_BT = policy.logprobs(micro.token_ids_BT, micro.mask_BT, config.temperature)
         ref_logprobs_BT = None
@@ -166,18 +167,29 @@ def learn(
         )
         loss = LOSSES[config.loss](inputs)
         accelerator.backward(loss)
-        if not bool(torch.isfinite(loss)):  # looked at here, where a GPU has work while it answers
-            raise NumericalError(
-                f"the loss of step {step} is {loss.item()}: lower --lr (now {config.lr:g}) and run again"
-            )
-        kl = k3(logprobs_BT.detach(), ref_logprobs_BT)[inputs.mask_BT].sum() if ref_logprobs_BT is not None else 0.0
-        figures.add(inputs, float(loss.detach()), float(clipped_share(inputs)), float(kl), micro.token_ids_BT.numel())
+        # The one before is looked at here, while a GPU works on this one.
+        if done is not None:
+            _look(config, figures, step, *done)
+        done = inputs, loss.detach(), micro.token_ids_BT.numel()
+    if done is not None:
+        _look(config, figures, step, *done)
     sum_over_processes(accelerator, policy.parameters())
     norm = float(accelerator.clip_grad_norm_(list(policy.parameters()), config.max_grad_norm))
     if norm != norm or norm == float("inf"):
         raise NumericalError(f"the gradient of step {step} is not finite: lower --lr (now {config.lr:g}) and run again")
     figures.norms.append(norm)
     optimizer.step()
+
+
+def _look(
+    config: GRPOConfig, figures: reporting.Figures, step: int, inputs: LossInputs, loss: torch.Tensor, passed: int
+) -> None:
+    """Check the loss of one micro-batch and take its figures; waits for the device."""
+    if not bool(torch.isfinite(loss)):
+        raise NumericalError(f"the loss of step {step} is {loss.item()}: lower --lr (now {config.lr:g}) and run again")
+    ref_BT, logprobs_BT = inputs.ref_logprobs_BT, inputs.logprobs_BT.detach()
+    kl = 0.0 if ref_BT is None else float(k3(logprobs_BT, ref_BT)[inputs.mask_BT].sum())
+    figures.add(inputs, float(loss), float(clipped_share(inputs)), kl, passed)
 
 
 def sum_over_processes(accelerator: Accelerator, parameters: Any) -> None:

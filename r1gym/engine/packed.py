@@ -14,6 +14,7 @@ import torch
 from r1gym.engine.attention import flash_fits
 from r1gym.engine.fused import FusedModel
 from r1gym.engine.packing import Packed, lay_out
+from r1gym.engine.sending import send
 from r1gym.engine.training_graph import Replayed, TrainingGraphs
 from r1gym.engine.training_pass import Kept, TrainingPass
 from r1gym.errors import ModelError
@@ -60,16 +61,20 @@ class PackedTrainer:
         device = self.weights.embed.device
         capacity = layout.capacity.roomier() if self.captures else layout.capacity
         packed, whole = Packed.empty(capacity, device)
-        whole.copy_(layout.filled(capacity))
+        whole.copy_(send(layout.filled(capacity), device))
         learns = torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self._parameters)
         leaf = torch.zeros((), device=device, requires_grad=learns)
         apply: Any = _Logprobs.apply
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            rows, places = (
+                send(layout.rows, device),
+                send(layout.places, device),
+            )  # before the pass keeps the device busy
             how = temperature or 1.0, recompute, graph and learns and self.captures and device.type == "cuda"
             flat_Y = apply(leaf, self, packed, whole, *how)
-            chosen = flat_Y.index_select(0, layout.rows.to(device))
+            chosen = flat_Y.index_select(0, rows)
             out = torch.zeros(token_ids_BT.numel(), device=device)
-            return out.scatter(0, layout.places.to(device), chosen).view(token_ids_BT.shape)
+            return out.scatter(0, places, chosen).view(token_ids_BT.shape)
 
 
 class _Logprobs(torch.autograd.Function):
