@@ -104,20 +104,17 @@ class Step:
         return requests, self.policy._sampler.run(requests, self.sampling)
 
     def batch(self, requests: list[Request], samples: list[Any]) -> Batch:
-        """Advantages and tensors, as ``Batch.build`` makes them, without environments in between."""
-        advantages_PG = ADVANTAGES["group"](self.rewards_PG, torch.ones_like(self.rewards_PG, dtype=torch.bool))
-        width = max(len(r.prompt) + len(s.token_ids) for r, s in zip(requests, samples, strict=True))
-        starts_B = torch.tensor([len(request.prompt) for request in requests])
-        ends_B = starts_B + torch.tensor([len(sample.token_ids) for sample in samples])
-        places_T = torch.arange(width)
-        filled_BT = places_T < ends_B[:, None]
-        mask_BT = filled_BT & (places_T >= starts_B[:, None])
-        token_ids_BT = torch.zeros(len(samples), width, dtype=torch.long)
-        logprobs_BT = torch.zeros(len(samples), width)
-        rows = [request.prompt + sample.token_ids for request, sample in zip(requests, samples, strict=True)]
-        token_ids_BT[filled_BT] = torch.tensor([token for row in rows for token in row])
-        logprobs_BT[mask_BT] = torch.tensor([value for sample in samples for value in sample.logprobs])
-        return Batch(token_ids_BT, mask_BT, logprobs_BT, advantages_PG.flatten())
+        """Advantages and tensors by ``Batch.build``; what it reads of an episode, without environments in between."""
+        keep_PG = torch.ones_like(self.rewards_PG, dtype=torch.bool)
+        episodes: list[Any] = [
+            SimpleNamespace(
+                turns=(SimpleNamespace(prompt=SimpleNamespace(token_ids=request.prompt), completion=sample),)
+            )
+            for request, sample in zip(requests, samples, strict=True)
+        ]
+        group = self.config.group_size
+        groups_PG = [episodes[start : start + group] for start in range(0, len(episodes), group)]
+        return Batch.build(groups_PG, ADVANTAGES["group"](self.rewards_PG, keep_PG), keep_PG)
 
     def learn(self, batch: Batch, step: int) -> None:
         """Forward, backward, clip, AdamW."""

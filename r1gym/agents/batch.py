@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from r1gym.engine.packing import packed_size
@@ -81,18 +82,24 @@ class Batch:
     @property
     def tokens(self) -> int:
         """Completion tokens."""
-        return int(self.mask_BT.sum())
+        return int(np.count_nonzero(self.mask_BT.numpy()))
 
     def take(self, rows: torch.Tensor) -> Batch:
         """These rows, without the columns that only pad them."""
-        filled = (self.token_ids_BT[rows] != 0) | self.mask_BT[rows]
-        width = int(filled.any(dim=0).nonzero()[-1, 0]) + 1 if rows.numel() else 0
+        # In numpy: these tables are small, and waking torch's threads for them takes longer than the work.
+        chosen = rows.numpy()
+        ids, mask = self.token_ids_BT.numpy()[chosen], self.mask_BT.numpy()[chosen]
+        width = int(np.flatnonzero(((ids != 0) | mask).any(axis=0))[-1]) + 1 if chosen.size else 0
+
+        def cut(table: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(table[:, :width]))
+
         return Batch(
-            self.token_ids_BT[rows, :width],
-            self.mask_BT[rows, :width],
-            self.logprobs_BT[rows, :width],
+            cut(ids),
+            cut(mask),
+            cut(self.logprobs_BT.numpy()[chosen]),
             self.advantages_B[rows],
-            None if self.credit_BT is None else self.credit_BT[rows, :width],
+            None if self.credit_BT is None else cut(self.credit_BT.numpy()[chosen]),
         )
 
     def minibatches(self, count: int, seed: int) -> Iterator[Batch]:

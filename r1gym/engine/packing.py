@@ -196,6 +196,6 @@ def _power(number: int) -> int:
 
 def _bounds(mask_BT: torch.Tensor) -> tuple[list[int], list[int]]:
     """Each row's first wanted place, and its last one + 1."""
-    wide_BT = mask_BT.to(torch.uint8)
-    ends_B = mask_BT.shape[1] - wide_BT.flip(1).argmax(dim=1)
-    return wide_BT.argmax(dim=1).tolist(), ends_B.tolist()
+    mask = mask_BT.numpy()
+    ends_B: np.ndarray = mask.shape[1] - mask[:, ::-1].argmax(axis=1)
+    return mask.argmax(axis=1).tolist(), ends_B.tolist()
