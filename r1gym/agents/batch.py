@@ -54,24 +54,26 @@ class Batch:
                     episodes.append(episode)
                     advantages.append(float(advantages_PG[p, g]))
                     credits.append(None if credit_PGT is None else credit_PGT[p][g])
-        width = max((len(_tokens(episode)) for episode in episodes), default=0)
-        token_ids_BT = torch.zeros(len(episodes), width, dtype=torch.long)
-        mask_BT = torch.zeros(len(episodes), width, dtype=torch.bool)
-        logprobs_BT = torch.zeros(len(episodes), width)
-        credit_BT = None if credit_PGT is None else torch.zeros(len(episodes), width)
-        for row, episode in enumerate(episodes):
-            tokens, completion = _tokens(episode), episode.turns[-1].completion
+        rows = [_tokens(episode) for episode in episodes]
+        width = max(map(len, rows), default=0)
+        shape = len(episodes), width
+        ids, mask, logprobs = np.zeros(shape, np.int64), np.zeros(shape, np.bool_), np.zeros(shape, np.float32)
+        credit = None if credit_PGT is None else np.zeros(shape, np.float32)
+        for row, (tokens, episode) in enumerate(zip(rows, episodes, strict=True)):
+            completion, end = episode.turns[-1].completion, len(tokens)
             if len(completion.logprobs) != len(completion.token_ids):
                 raise ModelError(
                     f"a policy must give the log-probability of every token it draws: got {len(completion.logprobs)} "
                     f"for {len(completion.token_ids)} tokens"
                 )
-            start = len(tokens) - len(completion.token_ids)
-            token_ids_BT[row, : len(tokens)] = torch.tensor(tokens)
-            mask_BT[row, start : len(tokens)] = True
-            logprobs_BT[row, start : len(tokens)] = torch.tensor(completion.logprobs)
-            if credit_BT is not None:
-                credit_BT[row, start : len(tokens)] = torch.tensor(credits[row])
+            start = end - len(completion.token_ids)
+            ids[row, :end] = tokens
+            mask[row, start:end] = True
+            logprobs[row, start:end] = completion.logprobs
+            if credit is not None:
+                credit[row, start:end] = credits[row]
+        token_ids_BT, mask_BT, logprobs_BT = map(torch.from_numpy, (ids, mask, logprobs))
+        credit_BT = None if credit is None else torch.from_numpy(credit)
         return cls(token_ids_BT, mask_BT, logprobs_BT, torch.tensor(advantages), credit_BT)
 
     @property
