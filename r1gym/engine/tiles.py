@@ -15,8 +15,10 @@ __all__ = [
     "FEW", "HEAD_NORM_QKV", "MANY", "PLAIN", "PLAIN_MANY", "SOME", "Tile", "Tiles", "dependent_launch", "tiles_for",
 ]  # fmt: skip
 
-PIECE = 256
-"""Most columns of one load; also the step of the norms' sums of squares (``kernels._inverse_rms``)."""
+PIECE, LEAST_PIECE = 256, 64
+"""Most columns of one load, which is also the step of the norms' sums of squares (``kernels._inverse_rms``), and least:
+over 16 rows and four warps, fewer are less than eight numbers a thread, and all blocks are then laid out another way.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Tile:
         Held are all columns or whole steps of the norms' sums, so that those run in one order, held or not.
         """
         rest = columns % PIECE
-        whole = columns <= self.held and rest & (rest - 1) == 0 and columns % 16 == 0
+        whole = columns <= self.held and rest & (rest - 1) == 0 and rest % LEAST_PIECE == 0
         held = columns if whole else min(self.held, columns) // PIECE * PIECE
         pieces = (PIECE,) * (held // PIECE) + ((held % PIECE,) if held % PIECE else ())
         return {
