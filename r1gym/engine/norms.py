@@ -113,7 +113,8 @@ def _standing_for(module: torch.nn.Module, eps: float) -> Callable[..., torch.Te
     def forward(*given: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
         (x,) = (*given, *named.values())
         weight: Any = module.weight
-        if torch.is_grad_enabled() or x.dtype != weight.dtype:  # no gradient, and one type in and out
+        # No gradient, one type in and out, and the width that was tried: wider rows may be norms side by side.
+        if torch.is_grad_enabled() or x.dtype != weight.dtype or x.shape[-1:] != weight.shape:
             original: torch.Tensor = type(module).forward(module, x)
             return original
         out = parts.norm(x.contiguous().view(-1, x.shape[-1]), weight, eps).view(x.shape)

@@ -250,6 +250,24 @@ def test_any_shape_and_order_in_memory(dtype: torch.dtype, rows: list[int]) -> N
     assert other.dtype == torch.float64 and not rows, "another type goes the module's own way"
 
 
+@torch.no_grad()
+def test_rows_of_several_norms_go_the_modules_own_way(rows: list[int]) -> None:
+    """Heads side by side in one row, which a module of transformers may take apart itself."""
+
+    class OfHeads(Rms):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.unflatten(-1, (-1, 48))).flatten(-2)
+
+    module = OfHeads(weight=0.75)
+    norms = norms_of(module)
+    rows.clear()
+    x = torch.randn(5, 144, generator=torch.Generator().manual_seed(1))
+    expected = module(x)
+    with in_one_kernel(norms):
+        assert torch.equal(module(x), expected) and not rows
+        assert torch.equal(module(x[:, :48]), expected[:, :48]) and rows == [5]
+
+
 def test_weights_that_move_make_the_forward_stale(fresh_model: Build, rows: list[int]) -> None:
     """A step in place is read at once; a weight in new memory asks for a new forward."""
     model = fresh_model("llama")
