@@ -51,13 +51,13 @@ def no_kernels(device: torch.device) -> str:
 
 
 def _launch_one(device: torch.device) -> None:
-    """Compile and run the smallest kernel: an installation may import well and fail at the first launch."""
+    """Compile and run the smallest kernel, launched as all are: what imports well may fail at the first launch."""
     from r1gym.engine import kernels
 
     x = torch.ones(1, 32, device=device)
     out = torch.empty_like(x)
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        kernels.final_norm[(1,)](x, x[0], out, 1e-6, C=32, BC=32, PDL=False)
+        kernels.final_norm[(1,)](x, x[0], out, 1e-6, C=32, BC=32, **_launching(dependent_launch(device)))
     if not bool(torch.allclose(out, x, atol=1e-3)):
         raise RuntimeError(f"a norm of ones came out as {float(out[0, 0])}")
 

@@ -105,4 +105,5 @@ def tiles_for(slots: int, channels: int, dtype: torch.dtype, dependent: bool) ->
 @lru_cache
 def dependent_launch(device: torch.device) -> bool:
     """A kernel may start before the one before has ended (programmatic dependent launch, compute capability 9.0)."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (9, 0)
+    # ROCm counts its own devices with such numbers, and knows no dependent launch.
+    return device.type == "cuda" and not torch.version.hip and torch.cuda.get_device_capability(device) >= (9, 0)

@@ -6,6 +6,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -253,6 +254,23 @@ def test_a_triton_that_cannot_compile_is_the_reason(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(decoding, "_launch_one", lambda device: NoCompiler().final_norm)
     assert decoding.no_kernels(CUDA) == "Triton cannot compile here: RuntimeError: Failed to find C compiler."
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_the_first_launch_is_like_all_others(early: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver or a Triton without dependent launch is noticed before a rollout, not in it."""
+    told: list[dict[str, Any]] = []
+
+    def final_norm(x: torch.Tensor, weight: torch.Tensor, out: torch.Tensor, eps: float, **options: Any) -> None:
+        told.append(options)
+        out.copy_(x)
+
+    kernels = SimpleNamespace(final_norm={(1,): final_norm})
+    monkeypatch.setitem(sys.modules, "r1gym.engine.kernels", kernels)  # type: ignore[arg-type]
+    monkeypatch.setattr("r1gym.engine.kernels", kernels, raising=False)
+    monkeypatch.setattr(decoding, "dependent_launch", lambda device: early)
+    decoding._launch_one(torch.device("cpu"))
+    assert [each.get("launch_pdl", False) for each in told] == [each["PDL"] for each in told] == [early]
 
 
 def test_without_triton_a_gpu_samples_through_the_own_cache(

@@ -95,3 +95,14 @@ def test_float32_is_cut_one_way(dependent: bool) -> None:
 
 def test_a_processor_starts_no_kernel_early() -> None:
     assert not dependent_launch(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("capability", "hip", "early"), [((8, 9), None, False), ((9, 0), None, True), ((9, 4), "6.4", False)]
+)
+def test_hopper_starts_kernels_early(
+    capability: tuple[int, int], hip: str | None, early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.version, "hip", hip)
+    assert dependent_launch.__wrapped__(torch.device("cuda", 0)) == early
