@@ -169,6 +169,40 @@ def test_a_loss_that_is_no_number_stops_the_run(word_env: Any, options: Any, int
     assert policy.logits_PC.abs().max() == 0
 
 
+@pytest.mark.parametrize("broken", [1, 2, 3, 4])
+def test_a_broken_micro_batch_moves_nothing(broken: int, word_env: Any, options: Any, interrupting: Any) -> None:
+    """Of four, four rows each: it is looked at when the next one has run, the last at once."""
+
+    class Broken(TabularPolicy):
+        passes = 0
+
+        def logprobs(self, token_ids_BT: Any, mask_BT: Any, temperature: float = 1.0) -> torch.Tensor:
+            self.passes += 1
+            logprobs_BT = super().logprobs(token_ids_BT, mask_BT, temperature)
+            return logprobs_BT * math.nan if self.passes == broken else logprobs_BT
+
+    policy = Broken("abcd")
+    config = options(steps=1, prompts_per_step=1, group_size=16, micro_batch_tokens=8)
+    with pytest.raises(NumericalError, match=r"the loss of step 0 is nan"):
+        train(config, policy, word_env("a"), screen=interrupting())
+    assert policy.logits_PC.abs().max() == 0 and policy.passes == min(broken + 1, 4)
+
+
+def test_micro_batches_do_not_change_the_figures(word_env: Any, options: Any, interrupting: Any, lines: Any) -> None:
+    """Every one is counted once, with the weights before the first update and after it."""
+    found = []
+    for tokens in (1, 10_000):
+        config = options(
+            f"micro-{tokens}", steps=2, prompts_per_step=2, minibatches=2, beta=0.5, micro_batch_tokens=tokens
+        )
+        result = train(config, TabularPolicy("abc"), word_env("a"), screen=interrupting())
+        found.append(lines(result.folder, "metrics.jsonl"))
+    names = ("loss", "kl", "clip", "grad_norm", "parity/mean", "parity/max", "parity/ratio", "tokens/trained")
+    one, whole = ([{name: line[name] for name in names} for line in run] for run in found)
+    assert one == [pytest.approx(line, abs=1e-6) for line in whole]
+    assert whole[-1]["kl"] > 0 and whole[-1]["loss"] != 0 and whole[-1]["tokens/trained"] > 2
+
+
 def test_the_learning_rate_of_a_step_is_logged_and_used(
     word_env: Any, options: Any, interrupting: Any, lines: Any
 ) -> None:
