@@ -74,19 +74,23 @@ class MasterAdamW(torch.optim.AdamW):
         """
         result = None if closure is None else closure()
         for part in self._parts:
-            moved = [(shadow.grad, master) for shadow, master in part if shadow.grad is not None]
-            if not moved:
-                continue
-            wide = [torch.empty_like(master, requires_grad=False) for _, master in moved]
-            torch._foreach_copy_(wide, [grad for grad, _ in moved])  # one launch for many tensors
-            for (_, master), gradient in zip(moved, wide, strict=True):
-                master.grad = gradient
+            self._widen(part)
             super().step()
             for _, master in part:
                 master.grad = None
         with torch.no_grad():
             torch._foreach_copy_(list[torch.Tensor](self.shadows), self.masters)
         return result
+
+    @staticmethod
+    def _widen(part: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Give the masters the gradients of their shadows; nothing else holds them, so they go with the part."""
+        moved = [(shadow.grad, master) for shadow, master in part if shadow.grad is not None]
+        wide = [torch.empty_like(master, requires_grad=False) for _, master in moved]
+        if moved:  # one launch for many tensors
+            torch._foreach_copy_(wide, [grad for grad, _ in moved])
+        for (_, master), gradient in zip(moved, wide, strict=True):
+            master.grad = gradient
 
     def state_dict(self) -> dict[str, Any]:
         """AdamW's state and the masters."""

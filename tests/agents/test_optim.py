@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import weakref
+from typing import Any
 
 import pytest
 import torch
 
+from r1gym.agents import optim
 from r1gym.agents.optim import SCHEDULES, MasterAdamW, learning_rate, make_optimizer
 
 
@@ -46,6 +49,31 @@ def test_masters_move_where_bfloat16_alone_would_stand_still() -> None:
     assert torch.equal(optimizer.masters[0].detach(), wide.detach())
     assert torch.equal(shadow.detach(), wide.detach().bfloat16())
     assert torch.equal(alone.detach(), start) and not torch.equal(shadow.detach(), start)
+
+
+def test_one_part_has_float32_gradients_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five tensors of 40 numbers, in parts of 80."""
+    monkeypatch.setattr(optim, "PART", 80)
+    shadows = [torch.nn.Parameter(torch.ones(40).bfloat16()) for _ in range(5)]
+    optimizer = make_optimizer(shadows, 1e-4)
+    made: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+    empty_like = torch.empty_like
+
+    def counted(*given: Any, **options: Any) -> torch.Tensor:
+        out = empty_like(*given, **options)
+        made.append(weakref.ref(out))
+        alive.append(sum(tensor() is not None for tensor in made))
+        return out
+
+    monkeypatch.setattr(torch, "empty_like", counted)
+    for shadow in shadows:
+        shadow.grad = torch.ones_like(shadow)
+    optimizer.step()
+    assert alive == [1, 2, 1, 2, 1]
+    assert all(tensor() is None for tensor in made)
+    assert isinstance(optimizer, MasterAdamW)
+    assert all((master < 1).all() and master.grad is None for master in optimizer.masters)
 
 
 def test_masters_survive_a_checkpoint() -> None:
