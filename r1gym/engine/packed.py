@@ -66,10 +66,8 @@ class PackedTrainer:
         leaf = torch.zeros((), device=device, requires_grad=learns)
         apply: Any = _Logprobs.apply
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-            rows, places = (
-                send(layout.rows, device),
-                send(layout.places, device),
-            )  # before the pass keeps the device busy
+            # Before the pass keeps the device busy.
+            rows, places = send(layout.rows, device), send(layout.places, device)
             how = temperature or 1.0, recompute, graph and learns and self.captures and device.type == "cuda"
             flat_Y = apply(leaf, self, packed, whole, *how)
             chosen = flat_Y.index_select(0, rows)
