@@ -74,7 +74,8 @@ class HFPolicy:
         try:
             with no_progress_bars():
                 tokenizer = AutoTokenizer.from_pretrained(**where)
-                model = AutoModelForCausalLM.from_pretrained(**where, dtype=getattr(torch, dtype))
+                more = _unpacked() if "gguf_file" in where else {}
+                model = AutoModelForCausalLM.from_pretrained(**where, **more, dtype=getattr(torch, dtype))
         except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
             raise ModelError(
                 f"cannot load the model {name!r}: {_first_line(error)}. Give a folder with config.json and a "
@@ -84,7 +85,7 @@ class HFPolicy:
             # transformers has unpacked the weights; left in place, its marks would forbid to store what was learned,
             # and to change the type.
             model.hf_quantizer, model.is_quantized = None, False
-            del model.config.quantization_config
+            vars(model.config).pop("quantization_config", None)
         return cls(model.to(device), tokenizer, max_slots)
 
     @property
@@ -282,6 +283,14 @@ def _place(name: str) -> dict[str, Any]:
     if not path.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1 or path.suffix == ".gguf"):
         raise ModelError(f"no model at {name!r}: give a folder with config.json, a .gguf file, or a hub id")
     return {"pretrained_model_name_or_path": str(path) if path.exists() else name}
+
+
+def _unpacked() -> dict[str, Any]:
+    """Ask for plain weights of a .gguf file: packed ones, which newer transformers prefer on a GPU, do not learn."""
+    import transformers
+
+    kind = getattr(transformers, "GgufConfig", None)  # older ones always unpack
+    return {} if kind is None else {"quantization_config": kind(dequantize=True)}
 
 
 def _load_adapter(model: Any, name: str, path: Path) -> None:

@@ -208,6 +208,30 @@ def test_folders_and_files_that_are_no_model(tmp_path: Path) -> None:
         HFPolicy.from_pretrained(str(tmp_path))
 
 
+def test_a_gguf_is_unpacked_even_where_packed_weights_could_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Packed weights do not learn; transformers' marks of either kind forbid to store the model, and are taken off."""
+    import transformers
+
+    asked: list[dict[str, Any]] = []
+    policy = tiny()
+
+    def load(**options: Any) -> Any:
+        asked.append(options)
+        policy.model.is_quantized, policy.model.config.quantization_config = True, object()
+        return policy.model
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda **_: policy.tokenizer)
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", load)
+    (tmp_path / "w.gguf").write_bytes(b"GGUF")
+    loaded = HFPolicy.from_pretrained(str(tmp_path / "w.gguf"))
+    assert asked[0]["gguf_file"] == "w.gguf"
+    if hasattr(transformers, "GgufConfig"):
+        assert asked[0]["quantization_config"].dequantize
+    assert not loaded.model.is_quantized and not hasattr(loaded.model.config, "quantization_config")
+
+
 def test_damaged_weights_are_a_model_error(tmp_path: Path) -> None:
     tiny().save(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"not safetensors at all")
