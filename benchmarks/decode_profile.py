@@ -28,6 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 from r1gym.engine.compact import CompactForward
 from r1gym.engine.decoding import KernelForward
 from r1gym.engine.engine import Engine
+from r1gym.engine.tiles import dependent_launch
 from r1gym.types import Sampling
 
 __all__ = ["profiled"]
@@ -113,11 +114,14 @@ def decoding(model: Any, slots: int, position: int, speed: float) -> dict[str, A
     spans = profiled(run)
     rows, busy, idle = table(spans, replays * engine.stepper.steps, floors(model, slots, position, speed), 14)
     least = sum(row["floor_us"] or 0.0 for row in rows)
+    # A kernel that starts before the one before it has ended waits for it inside its own time.
+    waits = " (waiting for one another included)" if dependent_launch(torch.device(DEVICE)) else ""
     head = model.config.vocab_size * model.config.hidden_size * 2 / speed * 1e6
     return {
         "title": f"Decoding step, compact path, {slots} slots at position {position}",
         "summary": (
-            f"{whole:.0f} µs a step (8 steps a graph, not profiled); in the profile {busy:.0f} µs in kernels and "
+            f"{whole:.0f} µs a step (8 steps a graph, not profiled); in the profile {busy:.0f} µs in "
+            f"kernels{waits} and "
             f"{idle:.0f} µs between them, {len(spans) / replays / engine.stepper.steps:.0f} kernels a step. Bytes at "
             f"{speed / 1e12:.2f} TB/s: {least:.0f} µs in the layers' four kernels, {head:.0f} µs in the output layer."
         ),

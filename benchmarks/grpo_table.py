@@ -55,8 +55,8 @@ def page(paths: list[Path], note: str) -> str:
         parts.append(note)
     parts += [
         "Random weights; prompts of 100 to 140 tokens, G 16, lognormal lengths (sigma 0.6) forced for every "
-        "completion. A step is rollout, host work, forward, backward, clip and AdamW; medians after two steps that "
-        "warm up (TRL: one), range in brackets. `alloc` is the allocator's peak, over the rollout and over the "
+        "completion. A step is rollout, host work, forward, backward, clip and AdamW; medians after four steps "
+        "that warm up (TRL: one), range in brackets. `alloc` is the allocator's peak, over the rollout and over the "
         "training too; `device` what the device says is taken after the steps, the CUDA context included. `floor` is "
         "the share of the rollout that moving weights (once a step of decoding) and live keys and values takes at the "
         "copy bandwidth measured in that process.",

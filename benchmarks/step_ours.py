@@ -124,7 +124,7 @@ class Step:
 
 
 def run(steps: int, name: str = "", **job: Any) -> dict[str, Any]:
-    """Medians over ``steps`` steps after two that warm up; ``job`` as ``Step`` takes it."""
+    """Medians over ``steps`` steps after ``WARM_UP``; ``job`` as ``Step`` takes it."""
     peaks = Peaks()
     kernels = _triton_kernels()
     began = time.perf_counter()
