@@ -16,8 +16,9 @@ __all__ = [
 ]  # fmt: skip
 
 PIECE, LEAST_PIECE = 256, 64
-"""Most columns of one load, which is also the step of the norms' sums of squares (``kernels._inverse_rms``), and least:
-over 16 rows and four warps, fewer are less than eight numbers a thread, and all blocks are then laid out another way.
+"""Most and least columns of one load. The most are also the step of the norms' sums of squares, in which a thread adds
+eight numbers of a row (``kernels._inverse_rms``). The compiler lays out alike what belongs together: beside fewer
+columns than the least, or beside a narrower piece that is not outnumbered, the steps are cut for other threads.
 """
 
 
@@ -41,7 +42,8 @@ class Tile:
         Held are all columns or whole steps of the norms' sums, so that those run in one order, held or not.
         """
         rest = columns % PIECE
-        whole = columns <= self.held and rest & (rest - 1) == 0 and rest % LEAST_PIECE == 0
+        narrow = rest & (rest - 1) == 0 and rest % LEAST_PIECE == 0 and not PIECE < columns < 2 * PIECE
+        whole = columns <= self.held and (rest == 0 or narrow)
         held = columns if whole else min(self.held, columns) // PIECE * PIECE
         pieces = (PIECE,) * (held // PIECE) + ((held % PIECE,) if held % PIECE else ())
         return {

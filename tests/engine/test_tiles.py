@@ -16,7 +16,9 @@ def power_of_two(number: int) -> bool:
     return number > 0 and number & (number - 1) == 0
 
 
-@pytest.mark.parametrize("columns", [16, 40, 64, 96, 100, 288, 384, 512, 576, 640, 896, 1024, 1536, 2048, 4864, 8960])
+@pytest.mark.parametrize(
+    "columns", [16, 40, 64, 96, 100, 256, 288, 320, 384, 512, 544, 576, 640, 896, 1024, 1536, 2048, 4864, 8960]
+)
 @pytest.mark.parametrize("held", [0, 64, 100, 512, 640, 1000, 1536])
 def test_held_columns_are_all_or_whole_steps_of_256(columns: int, held: int) -> None:
     options = Tile(16, 32, 64, 4, 3, held).options(columns)
@@ -26,6 +28,7 @@ def test_held_columns_are_all_or_whole_steps_of_256(columns: int, held: int) -> 
     assert found == columns or found % 256 == 0
     assert sum(pieces) == found and all(power_of_two(piece) and 64 <= piece <= 256 for piece in pieces)
     assert all(piece == 256 for piece in pieces[:-1]), "the sums of squares step by 256"
+    assert len(pieces) != 2 or pieces[1] == 256, "two pieces are laid out alike"
 
 
 @pytest.mark.parametrize(
@@ -35,10 +38,14 @@ def test_held_columns_are_all_or_whole_steps_of_256(columns: int, held: int) -> 
         (640, 576, (256, 256, 64)),
         (640, 640, (256, 256, 128)),
         (640, 512, (256, 256)),
-        (640, 384, (256, 128)),
+        (640, 384, (256,)),  # 128 more, of another layout, would give the 256 theirs
+        (640, 320, (256,)),
+        (640, 256, (256,)),
+        (640, 128, (128,)),
         (640, 448, (256,)),  # 192 more are no power of two
         (640, 288, (256,)),  # 32 more are four numbers a thread: all loads would be laid out another way
         (640, 272, (256,)),
+        (640, 544, (256, 256)),
         (640, 32, ()),
         (640, 100, ()),
         (640, 40, ()),

@@ -23,16 +23,16 @@ COMMON: dict[str, Any] = {
     "pad_token_id": 0,
 }
 SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
-    # Widths held in one piece (64), in three (576), and in part (288, 896, and the MLPs of 1,536 and 4,864).
+    # Widths held in one piece (64), in three (576), and in part (384, 896, and the MLPs of 1,536 and 4,864).
     "64": (
         "Llama",
         {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 4, "num_attention_heads": 4,
          "num_key_value_heads": 2, "head_dim": 32},
     ),
-    "288": (
+    "384": (
         "Llama",
-        {"hidden_size": 288, "intermediate_size": 768, "num_hidden_layers": 3, "num_attention_heads": 9,
-         "num_key_value_heads": 3},
+        {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 3, "num_attention_heads": 6,
+         "num_key_value_heads": 2},
     ),
     "576": (
         "Llama",
