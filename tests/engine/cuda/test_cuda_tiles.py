@@ -185,6 +185,21 @@ def test_neighbours_change_no_bit(
         equal(f"{shape} wide, {slots} of {len(large)} slots", small, large[:slots])
 
 
+@pytest.mark.parametrize("slots", [8, 33])
+def test_the_width_of_page_tables_changes_no_bit(
+    slots: int, wide_model: Callable[[str], Any], device: torch.device
+) -> None:
+    """Sixteen pages a slot at most: tables of 16 columns launch four runs, wider ones (a long neighbour) eight."""
+    forward = KernelForward(wide_model("576"))
+    state = State(forward, slots, device)
+    state.positions.remainder_(16 * PAGE)
+    logits, written = state.results(forward)
+    state.tables = state.tables[:, :16].contiguous()
+    got, cells = state.results(forward)
+    equal(f"{slots} slots: logits", got, logits)
+    equal(f"{slots} slots: keys and values", cells, written)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("slots", [8, 160])
 def test_steps_of_kernels_that_start_early_are_all_equal(
