@@ -77,6 +77,12 @@ class Gradients:
                 continue
             parameter.grad = view
 
+    def forget(self) -> None:
+        """Leave no parameter that learns with a gradient: the next ``attach`` begins at zero."""
+        for parameter, _ in self._pairs:
+            if parameter.requires_grad:
+                parameter.grad = None
+
 
 def _of_layer(layer: Any) -> list[list[nn.Parameter]]:
     """The parameters of each fused piece, in the order of ``LayerGradients``."""

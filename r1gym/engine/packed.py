@@ -13,6 +13,7 @@ import torch
 
 from r1gym.engine.attention import flash_fits
 from r1gym.engine.fused import FusedModel
+from r1gym.engine.memory import out_of_memory
 from r1gym.engine.packing import Packed, lay_out
 from r1gym.engine.sending import send
 from r1gym.engine.training_graph import Replayed, TrainingGraphs
@@ -127,5 +128,25 @@ class _Logprobs(torch.autograd.Function):
         if isinstance(kept, Replayed):
             trainer.graphs.backward(kept, grad_Y)
         else:
-            trainer.passes.backward(kept, grad_Y.contiguous())
+            try:
+                trainer.passes.backward(kept, grad_Y.contiguous())
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                raise _no_way_back(trainer, error) from error
         return (None,) * 7
+
+
+def _no_way_back(trainer: PackedTrainer, error: BaseException) -> torch.OutOfMemoryError:
+    """The error for a way back that found no memory; it leaves no half gradient, and nothing of the graphs.
+
+    It cannot be run again here: activations are used up on the way, and the parts of a gradient that are added
+    already cannot be told from those of passes before.
+    """
+    trainer.passes.gradients.forget()
+    trainer.graphs.drop()
+    return torch.OutOfMemoryError(
+        f"no memory for the backward of a packed pass ({error}). Dropped are the gradients of all parameters, half "
+        "added up (with those of the passes before), and the captured graphs, for their memory: begin the minibatch "
+        "again, and with fewer tokens a pass if that fails too"
+    )

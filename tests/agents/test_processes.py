@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ SCRIPT = """
 import sys
 import gymnasium as gym
 import torch
+from accelerate import Accelerator
 from r1gym.agents.demo import build_policy
 from r1gym.agents.grpo import train
 from r1gym.agents.grpo_config import GRPOConfig
@@ -29,6 +31,7 @@ class OddDigits(gym.Env):
         return "", sum(letter in "13579" for letter in action) / 8, True, False, {"reward_terms": {"odd": 1.0}}
 
 torch.set_num_threads(1)
+assert Accelerator(cpu=True).num_processes == int(sys.argv[3])
 config = GRPOConfig(
     model="none", out=sys.argv[1], steps=3, prompts_per_step=4, group_size=4, lr=1e-3, beta=0.1, max_new_tokens=8,
     warmup=0, save_every=2, loss=sys.argv[2],
@@ -37,12 +40,18 @@ train(config, build_policy(3), OddDigits(), screen=PlainScreen(quiet=True))
 """
 
 
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def launcher(processes: int) -> list[str]:
+    """``accelerate launch --cpu`` would start one process, however many it is asked for."""
+    many = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    return [sys.executable, *(many if processes > 1 else [])]
+
+
 def run(script: Path, out: Path, loss: str, processes: int) -> None:
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
-    options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    command = [*launch, *options, str(script)] if processes > 1 else [sys.executable, str(script)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([*command, str(out), loss], env=environment, capture_output=True, text=True, timeout=500)
+    command = [*launcher(processes), str(script), str(out), loss, str(processes)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -75,6 +84,36 @@ def test_two_processes_give_the_weights_of_one(loss: str, tmp_path: Path) -> Non
         for figure in left:
             if not figure.startswith(("seconds/", "tokens/s", "tokens/trained")) and figure not in ("stage",):
                 assert right[figure] == pytest.approx(left[figure], rel=1e-3, abs=1e-5), figure
+
+
+FAILING = SCRIPT.replace(
+    "    def step(self",
+    """    def step(self, action):
+        self.steps = getattr(self, "steps", 0) + 1
+        if os.environ["RANK"] == sys.argv[4] and self.steps == 12:  # of 8 a step: in the rollout of the second
+            raise RuntimeError("the judge is gone")
+        return self.paid(action)
+
+    def paid(self""",
+).replace("import sys", "import os\nimport sys")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_process_that_fails_ends_the_others(rank: int, tmp_path: Path) -> None:
+    """They wait for it in a sum over all processes, which by itself would give up after half an hour."""
+    script, out = tmp_path / "learn.py", tmp_path / "run"
+    script.write_text(FAILING)
+    command = [*launcher(2), str(script), str(out), "grpo", "2", str(rank)]
+    began, told = 0.0, ""
+    with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as group:
+        assert group.stderr is not None
+        for line in group.stderr:
+            told += line
+            began = began or ("the judge is gone" in line and time.monotonic())
+    assert group.returncode != 0 and began, told[-3000:]
+    assert time.monotonic() - began < 20
+    assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()] == [1]
 
 
 def test_gradients_of_all_processes_are_summed_where_they_are() -> None:

@@ -110,6 +110,44 @@ def test_a_pass_without_memory_gets_that_of_the_graphs(trainer: PackedTrainer, m
         logprobs(trainer)
 
 
+def test_a_way_back_without_memory_leaves_no_half_gradient(
+    trainer: PackedTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails in the first layer, behind the head and the last layer, whose gradients are added by then."""
+    logprobs(trainer).sum().backward()
+    expected = [parameter.grad.clone() for parameter in trainer._parameters if parameter.grad is not None]
+    layers, backward, dropped = [], trainer.passes._mlp_backward, []
+
+    def full(*arguments: Any) -> None:
+        layers.append(arguments[0])
+        if len(layers) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        backward(*arguments)
+
+    monkeypatch.setattr(trainer.passes, "_mlp_backward", full)
+    monkeypatch.setattr(trainer.graphs, "drop", lambda: dropped.append(True))
+    before = trainer.passes.gradients.flat.clone()
+    out_BT = logprobs(trainer)
+    with pytest.raises(torch.OutOfMemoryError, match=r"20\.00 GiB.*Dropped.*begin the minibatch again"):
+        out_BT.sum().backward()
+    assert not torch.equal(trainer.passes.gradients.flat, before)
+    assert dropped and all(parameter.grad is None for parameter in trainer._parameters)
+    logprobs(trainer).sum().backward()
+    again = [parameter.grad for parameter in trainer._parameters]
+    assert len(again) == len(expected)
+    assert all(own is not None and torch.equal(own, other) for own, other in zip(again, expected, strict=True))
+
+
+def test_a_way_back_that_fails_otherwise_says_so(trainer: PackedTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: Any) -> None:
+        raise RuntimeError("no such kernel")
+
+    out_BT = logprobs(trainer)
+    monkeypatch.setattr(trainer.passes, "_mlp_backward", broken)
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        out_BT.sum().backward()
+
+
 def test_a_capture_that_fails_leaves_no_dead_memory_pool(
     trainer: PackedTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
