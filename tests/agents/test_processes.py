@@ -1,4 +1,4 @@
-"""Two processes learn what one learns."""
+"""Two processes learn what one learns, and end together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,39 @@ def test_two_processes_give_the_weights_of_one(loss: str, tmp_path: Path) -> Non
         for figure in left:
             if not figure.startswith(("seconds/", "tokens/s", "tokens/trained")) and figure not in ("stage",):
                 assert right[figure] == pytest.approx(left[figure], rel=1e-3, abs=1e-5), figure
+
+
+FAILING = SCRIPT.replace(
+    "    def step(self",
+    """    def step(self, action):
+        self.steps = getattr(self, "steps", 0) + 1
+        if os.environ["RANK"] == sys.argv[4] and self.steps == 12:  # of 8 a step: in the rollout of the second
+            raise RuntimeError("the judge is gone")
+        return self.paid(action)
+
+    def paid(self""",
+).replace("import sys", "import os\nimport sys")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_process_that_fails_ends_the_others(rank: int, tmp_path: Path) -> None:
+    """A sum over all processes waits half an hour for one that hangs, and not at all for one that is gone.
+
+    So it is enough that the one that fails leaves its process. The launcher ends whoever is elsewhere after 30 s.
+    """
+    script, out = tmp_path / "learn.py", tmp_path / "run"
+    script.write_text(FAILING)
+    command = [*launcher(2), str(script), str(out), "grpo", "2", str(rank)]
+    began, told = 0.0, ""
+    with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as group:
+        assert group.stderr is not None
+        for line in group.stderr:
+            told += line
+            began = began or ("the judge is gone" in line and time.monotonic())
+    assert group.returncode != 0 and began, told[-3000:]
+    assert time.monotonic() - began < 20
+    assert [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()] == [1]
 
 
 def test_gradients_of_all_processes_are_summed_where_they_are() -> None:
