@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 from r1gym.agents.optim import learning_rate, set_learning_rate
-from r1gym.errors import NumericalError
+from r1gym.config import run_command
+from r1gym.errors import ConfigError, NumericalError
 from r1gym.rollout import derive_seed
 
 if TYPE_CHECKING:
     from r1gym.policy.protocol import Policy
 
-__all__ = ["Example", "SFTConfig", "supervise"]
+__all__ = ["Example", "SFTConfig", "main", "supervise"]
 
 Example = tuple[tuple[int, ...], tuple[int, ...]]
 """Token ids of a prompt, and of the completion to imitate (its stop token included)."""
@@ -101,3 +102,21 @@ def _tensors(rows: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
         token_ids_BT[row, :end] = torch.tensor(prompt + completion)
         mask_BT[row, len(prompt) : end] = True
     return token_ids_BT, mask_BT
+
+
+def main() -> None:
+    """Say where the supervised stage is run: it is a part of other programs, without a command of its own."""
+
+    def command() -> int:
+        raise ConfigError(
+            "supervised fine-tuning has no command of its own: python -m r1gym.agents.grpo begins with it in its "
+            "embedded default, and r1gym.agents.sft.supervise(policy, optimizer, examples, ...) runs it from Python"
+        )
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    from r1gym.agents.sft import main
+
+    main()

@@ -90,6 +90,13 @@ def test_every_module_that_a_text_says_to_run_can_be_run() -> None:
             assert 'if __name__ == "__main__"' in Path(spec.origin).read_text(encoding="utf-8"), name
 
 
+def test_the_supervised_stage_says_what_runs_it() -> None:
+    command = [sys.executable, "-m", "r1gym.agents.sft", "--steps", "10"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("error: ") and "python -m r1gym.agents.grpo" in done.stderr
+
+
 def test_every_verb_that_a_text_names_exists() -> None:
     designed = "verify|audit|sandbox|doctor|view|report|serve"
     named = {
