@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from r1gym.engine.sampling import draw, uniform
+from r1gym.engine.stopping import StopStrings
 from r1gym.errors import ConfigError
 from r1gym.types import Completion, Message, Prompt, Sampling
 
@@ -49,7 +50,20 @@ class TabularPolicy:
     def sample(
         self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seeds: Sequence[Sequence[int]]
     ) -> list[list[Completion]]:
-        """Draw candidates, [P][G]."""
+        """Draw candidates, [P][G]; a stop string cuts their text as it does any policy's.
+
+        Raises:
+            ConfigError: Tokens are to be penalised.
+        """
+        if sampling.penalised:
+            raise ConfigError(
+                "a completion of a TabularPolicy is one token, and none before it could be penalised: leave "
+                "repetition_penalty at 1, frequency_penalty and presence_penalty at 0"
+            )
+        texts = self.candidates
+        if sampling.stop:
+            stops = StopStrings(sampling.stop, self._decode)
+            texts = tuple(stops.cut(text, sampling.keep_stop) for text in texts)
         groups = []
         for prompt, row in zip(prompts, seeds, strict=True):
             logits_GC = self.logits_PC[prompt.token_ids[0]].detach().expand(group_size, -1)
@@ -59,11 +73,14 @@ class TabularPolicy:
             )
             groups.append(
                 [
-                    Completion((token,), (logprob,), self.candidates[token], "stop", self.version)
+                    Completion((token,), (logprob,), texts[token], "stop", self.version)
                     for token, logprob in zip(tokens_G.tolist(), logprobs_G.tolist(), strict=True)
                 ]
             )
         return groups
+
+    def _decode(self, token_ids: Sequence[int]) -> str:
+        return "".join(self.candidates[token] for token in token_ids)
 
     def offsets(self, completion: Completion) -> list[tuple[int, int]]:
         """The only token wrote the whole text."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from r1gym.errors import ConfigError
 from r1gym.policy.toy import TabularPolicy
 from r1gym.types import Sampling
 
@@ -41,6 +43,24 @@ def test_samples_come_with_their_logprobs_from_their_own_seeds() -> None:
     assert [completion.logprobs[0] for completion in row] == pytest.approx([math.log(0.5)] * 50)
     (other,) = policy.sample([prompt], 50, Sampling(), [list(range(49, -1, -1))])
     assert [completion.text for completion in other[::-1]] == [completion.text for completion in row]
+
+
+@pytest.mark.parametrize("penalty", ["repetition_penalty", "frequency_penalty", "presence_penalty"])
+def test_penalties_are_refused(penalty: str) -> None:
+    policy = TabularPolicy(("a", "b"))
+    prompt = policy.prompt([{"role": "user", "content": "x"}])
+    options: dict[str, Any] = {penalty: 1.5}
+    with pytest.raises(ConfigError, match=r"one token.*repetition_penalty at 1"):
+        policy.sample([prompt], 1, Sampling(**options), [[0]])
+
+
+@pytest.mark.parametrize(("keep", "cut"), [(True, "one;"), (False, "one")])
+def test_a_stop_string_cuts_the_text(keep: bool, cut: str) -> None:
+    policy = TabularPolicy(("one; two; three", "four"))
+    prompt = policy.prompt([{"role": "user", "content": "x"}])
+    sampling = Sampling(stop=(" three", ";"), keep_stop=keep)
+    (row,) = policy.sample([prompt], 20, sampling, [list(range(20))])
+    assert {(completion.token_ids, completion.text) for completion in row} == {((0,), cut), ((1,), "four")}
 
 
 def test_more_prompts_than_rows_are_refused() -> None:
