@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -24,8 +25,8 @@ from r1gym.errors import ModelError
 __all__ = ["GeneralForward"]
 
 NAME = "r1gym_pages"
-_CALL: list[Callable[..., torch.Tensor]] = []
-"""What the registered attention does now: pushed for the time of one forward pass."""
+_CALL: ContextVar[Callable[..., torch.Tensor]] = ContextVar("_CALL")
+"""What the registered attention does now: set for the time of one forward pass, and only in the thread that runs it."""
 
 Attend = Callable[[torch.Tensor, torch.Tensor, int, torch.Tensor, torch.Tensor, float, Any], torch.Tensor]
 
@@ -37,7 +38,7 @@ def _attention(
     if unknown:
         raise ModelError(f"attention with {unknown[0]} is not supported by the paged cache")
     scale = options.get("scaling") or query.shape[-1] ** -0.5
-    return _CALL[-1](module.layer_idx, query, key, value, scale), None
+    return _CALL.get()(module.layer_idx, query, key, value, scale), None
 
 
 class GeneralForward:
@@ -101,12 +102,12 @@ class GeneralForward:
     def _through(self, call: Callable[..., torch.Tensor]) -> Iterator[None]:
         before = self._config._attn_implementation
         self._config._attn_implementation = NAME
-        _CALL.append(call)
+        token = _CALL.set(call)
         try:
             with in_one_kernel(self.norms):
                 yield
         finally:
-            _CALL.pop()
+            _CALL.reset(token)
             self._config._attn_implementation = before
 
     def prefill(self, prompts: list[tuple[int, ...]], pages: list[list[int]], pool: PagePool) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from typing import Any
 
@@ -13,6 +15,7 @@ from r1gym.engine.compact import CompactForward
 from r1gym.engine.engine import Engine, Forward
 from r1gym.engine.fused import not_compact
 from r1gym.engine.general import GeneralForward
+from r1gym.engine.pages import PagePool
 from r1gym.engine.request import Request
 from r1gym.engine.sampler import unsupported
 from r1gym.errors import NumericalError
@@ -152,3 +155,29 @@ def test_what_the_compact_path_refuses_is_named(fresh_model: Callable[[str], Any
     assert not_compact(model) == "" and unsupported(model) == ""
     model.model.layers[0].mlp.up_proj = torch.nn.Sequential(model.model.layers[0].mlp.up_proj)
     assert "up_proj is a Sequential" in not_compact(model)
+
+
+def test_two_models_are_read_from_two_threads_at_once(fresh_model: Callable[[str], Any]) -> None:
+    """As where an answer in a dialogue asks another model. Each attends while both are in their forward."""
+    prompts = [(5, 6, 7, 8), (9, 10, 11)]
+    forwards = [GeneralForward(fresh_model(family)) for family in ("qwen2", "gpt2")]
+
+    def read(forward: GeneralForward, prompt: tuple[int, ...]) -> torch.Tensor:
+        pool = PagePool(2, *forward.shape, torch.float32, torch.device("cpu"))
+        with torch.inference_mode():
+            forward.prefill([prompt], [[1]], pool)
+        return pool.data
+
+    alone = [read(forward, prompt) for forward, prompt in zip(forwards, prompts, strict=True)]
+    together = threading.Barrier(2, timeout=20)
+
+    def meet(*_arguments: Any) -> None:
+        together.wait()
+
+    for forward in forwards:
+        forward.model.register_forward_pre_hook(meet)
+        forward.model.register_forward_hook(meet)
+    with ThreadPoolExecutor(2) as threads:
+        both = list(threads.map(read, forwards, prompts))
+    assert all(torch.equal(own, other) for own, other in zip(both, alone, strict=True))
+    assert all(data[1].any() for data in both)
