@@ -11,7 +11,7 @@ import re
 
 from r1gym.verifiers.late import late
 
-__all__ = ["later_values"]
+__all__ = ["competing", "later_values"]
 
 _REACH = 300
 """Characters at either end of the text after the form in which a statement is looked for."""
@@ -140,14 +140,14 @@ def _stated(tail: str, start: int, content: str) -> list[str]:
     if not _VALUE.match(value) or not _SUBSTANCE.search(value) or value.startswith(_UNITS) or _RATE.match(value):
         return []
     # A number beside a choice or a word answers something else, and so does a letter beside a number.
-    return _competing(value, content) if bool(_NUMBER.search(value)) == bool(_NUMBER.search(content)) else []
+    return competing(value, content) if bool(_NUMBER.search(value)) == bool(_NUMBER.search(content)) else []
 
 
 def _opens(value: str) -> int:
     return value.count("(") + value.count("[")
 
 
-def _competing(value: str, content: str) -> list[str]:
+def competing(value: str, content: str) -> list[str]:
     """``value`` without its label, in a list; [] where it is a check, a remark, or about something else."""
     if _RELATION.search(value):
         return [value] if _RELATION.search(content) and _letters(value) else []

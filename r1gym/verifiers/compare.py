@@ -121,6 +121,8 @@ def _unordered(gold: Item, answer: Item, policy: Policy) -> Ruling:
         return _wrong("kind", f"a {answer.kind} where the gold is a {gold.kind}")
     if len(gold.parts) != len(answer.parts):
         return _wrong("container", f"{len(answer.parts)} elements, expected {len(gold.parts)}")
+    if gold.kind == answer.kind == "set" and gold.tag and answer.tag and gold.tag != answer.tag:
+        return _wrong("container", f"values of {answer.tag}, expected those of {gold.tag}")
     if any(part.kind == "ellipsis" for part in gold.parts):  # what is left out is told by the order
         return _parts(gold.parts, answer.parts, policy)
     left = list(answer.parts)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from r1gym.verifiers.closing import later_values
 from r1gym.verifiers.late import late
 from r1gym.verifiers.marks import BOXES, CONTEXT, MAX_ANSWER, Mark, find_marks, is_placeholder, may_deny
+from r1gym.verifiers.offers import may_offer, offered_after, offered_before
 from r1gym.verifiers.retractions import is_idle, other_values, taken_back
 
 __all__ = ["MODES", "Extraction", "after_thought", "extract", "quick"]
@@ -112,7 +113,8 @@ def quick(text: str) -> tuple[str, int, int] | None:
     if start < 0 or len(text) > MAX_TEXT or text.count("box") != 1:
         return None
     match = _QUICK.match(text, start)
-    if match is None or may_deny(text[max(0, start - CONTEXT) : start]):
+    before = text[max(0, start - CONTEXT) : start]
+    if match is None or may_deny(before) or may_offer(before):
         return None
     end = match.end()
     if text[end:].strip("$. ") and not _SETTLED.match(text, end):
@@ -170,6 +172,7 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
         first -= 1
         if _squeeze(contents[first]) not in {_squeeze(part) for part in parts}:
             parts.insert(0, contents[first])
+    parts += offered_before(text[max(0, marks[first].start - CONTEXT) : marks[first].start], contents[-1])
     tail = text[last.end : high]
     if not is_idle(tail, 0):
         if taken_back(tail):
@@ -178,6 +181,7 @@ def _choose(text: str, marks: list[Mark], mode: str) -> Extraction:
             parts[-1] += "\\%"
         parts += other_values(tail)
         parts += later_values(tail, contents[-1])
+        parts += offered_after(tail, contents[-1])
         closing = (
             _final_line(text, last.end, high)
             if "nswer" in tail or "NSWER" in tail or "####" in tail or not tail.isascii()
@@ -331,5 +335,5 @@ def _stated(body: str, window: int, at: int, rule: str) -> Extraction | None:
     if tail and not is_idle(tail, 0):
         if taken_back(tail):
             return _none("negated", "the text after the answer takes it back")
-        parts = (value, *other_values(tail), *later_values(tail, value))
+        parts = (value, *other_values(tail), *later_values(tail, value), *offered_after(tail, value))
     return Extraction(parts, start, start + len(value), rule)

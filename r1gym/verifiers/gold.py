@@ -133,8 +133,17 @@ def _parse(answer: str, gold: Gold, group_commas: bool) -> Node:
     # No honest answer is many times as long as its gold; refusing floods by their length keeps them cheap.
     limit = 100 + 4 * len(gold.source)
     return parse_answer(
-        answer, group_commas=group_commas, letters=gold.variables, unit_letters=gold.unit_letters, limit=limit
+        _MEMBER.sub(r" \\in ", answer),
+        group_commas=group_commas,
+        letters=gold.variables,
+        unit_letters=gold.unit_letters,
+        limit=limit,
     )
+
+
+_IS_IN = r"(?:belongs to|lies in|is in|is an element of)(?: the (?:set|interval))?"
+_MEMBER = re.compile(rf"(?:\\text\s?\{{\s*{_IS_IN}\s*\}}|\b{_IS_IN})\s*(?:\$\s*)?(?=\\left[(\[\\]|\\\{{|[(\[])")
+"""Membership in words, before the bracket of a set."""
 
 
 def _read(answer: str, gold: Gold, group_commas: bool) -> Item:
@@ -142,7 +151,10 @@ def _read(answer: str, gold: Gold, group_commas: bool) -> Item:
     problem = _misfit(node, gold)
     if problem:
         raise Refused("kind", problem)
-    return compile_answer(node)
+    item = compile_answer(node)
+    if node.op == "in" and gold.item is not None and gold.item.kind == "seq" and gold.item.reals is not None:
+        return compile_answer(node.args[1])  # x in (1,2) states the pair, which a gold (1,2) may mean as an interval
+    return item
 
 
 _EXPRESSIONS = frozenset(["num", "var", "const", "add", "mul", "neg", "div", "pow", "root", "fn", "pct", "deg"])
@@ -274,6 +286,8 @@ def _read_item(source: str, reference: str, kind: str) -> Gold:
         raise ReferenceRefusedError(f"expected an integer gold, got {reference!r}")
     if kind == "interval" and item.kind == "seq" and item.reals is not None:
         item = item._replace(kind="reals")
+    if kind == "tuple":
+        item = item._replace(reals=None)
     if kind == "rounded":
         item = item._replace(rounded=True)
     names = frozenset(name for name in variables(node) if len(name) == 1)

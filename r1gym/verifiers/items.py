@@ -35,7 +35,8 @@ class Item(NamedTuple):
     refusal: tuple[str, str] = ("", "")
     unit: Unit | None = None
     tag: str = ""
-    """Brackets of a seq, separator of a list, words of a text, base of a numeral, operators of a relation, modulus."""
+    """Brackets of a seq, separator of a list, words of a text, base of a numeral, operators of a relation, modulus, the
+    letter said to be in a set."""
     rounded: bool = False
     reals: RealSet | None = None
     """The set of reals that a union, an interval or an inequality describes."""
@@ -83,8 +84,11 @@ def _value(node: Node) -> Item:
 
 
 def _sets(node: Node) -> Item:
+    if node.op == "in" and not is_label(node.args[0]):
+        raise Refused("undecided", "a set that holds an expression, not a name")  # 2x in [0, 2] is x in [0, 1]
     if node.op == "in" and node.args[1].op == "set":
-        return compile_answer(node.args[1])
+        name = str(node.args[0].args[0]) if node.args[0].op == "var" else ""
+        return compile_answer(node.args[1])._replace(tag=name)
     reals = real_set(node)
     if node.op == "seq":
         return Item("seq", node, tuple(map(compile_answer, node.args[2])), tag=node.args[0] + node.args[1], reals=reals)
@@ -94,7 +98,10 @@ def _sets(node: Node) -> Item:
     if reals is not None:
         return Item("reals", node, reals=reals)
     if node.op == "in":
-        return compile_answer(node.args[1])
+        item = compile_answer(node.args[1])
+        if item.kind == "value":
+            raise Refused("kind", "a value is no set")
+        return item
     raise Refused("undecided", "a set that is not made of intervals and points")
 
 

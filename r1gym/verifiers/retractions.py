@@ -69,7 +69,7 @@ _LISTED = late(
 )
 _GLUED = late(
     r"([–—]?\d[^\s$]{0,20}|\{[^}\s][^\n]{0,20}|[./]\d[^\s$]{0,20}"
-    r"|_\{?\w{1,4}|\^\{?[-+\dA-Za-z][^\s$]{0,20}|!(?=\$))"
+    r"|(?:~|\\[,;:! ])\d{3}(?!\d)|_\{?\w{1,4}|\^\{?[-+\dA-Za-z][^\s$]{0,20}|!(?=\$))"
 )
 _DENYING = ("wrong", "correct", "mistake", "false", "error", "not ", "n't", "guess", "messed")
 """One of these stands in whatever ``_DENIAL`` finds."""

@@ -184,7 +184,7 @@ _TEXT = (
     r"\s*\{(?P<inner>[^{}]*)\}"
 )
 _TAIL = r"(?:\.\d+)?(?:[eE][+-]?\d{1,4}(?![\w.]))?"
-_SEPARATORS = r"\{,\}|,\\! ?|\\[,;: ]|\{\\,\}|\\thinspace ?|'"
+_SEPARATORS = r"\{,\}|,\\! ?|\\[,;: ]|\{\\,\}|\\thinspace ?|'|~"
 
 
 def _scanner(separators: str) -> re.Pattern[str]:
