@@ -154,14 +154,15 @@ _LINKS = (
 
 _NAMING = (
     "another", "second", "addition", "further", "alternat", "also", "equal", "just as", "other", "backup", "next",
-    "could", "might", "may ", "can ", "would", "will ", "should", "must ", "likewise", "possib", "with ", "accepting",
-    "admitting", "exclud", "rul", "deny", "discount", "dismiss", "forget", "not only", "not just", "not merely",
-    "not simply",
+    "could", "might", "may ", "likewise", "accepting", "admitting", "exclud", "rul", "deny", "discount", "dismiss",
+    "forget", "not only", "not just", "not merely", "not simply",
 )  # fmt: skip
-"""One of these stands in whatever ``_NAMED`` finds."""
+_MODALS = ("can ", "would", "will ", "should", "must ")
+_SAYING = ("answer", "say", "accept", "argue", "claim", "guess", "read as", "taken as", "interpreted", "understood")
+"""One of the first, or one each of the other two, or "with " and praise, stand in whatever ``_NAMED`` finds."""
 
-_PAIRING = (" or ", " and ", ":", " are ")
-"""One of these stands in whatever ``_PAIR`` finds."""
+_PAIRING = (" and ", ":", " are ")
+"""One of these and praise, or " or ", stand in whatever ``_PAIR`` finds."""
 
 _JUST_BEFORE = 28
 """Characters before the form in which the last word of ``_AHEAD`` stands: ", possibly it is $x = "."""
@@ -184,25 +185,26 @@ def offered_after(tail: str, content: str) -> list[str]:
     beside = _BESIDE.match(tail)
     if beside and not _DISMISSED.match(tail, beside.end()):
         found += [value for value in beside.groups() if value]
-    for sentence in _SENTENCE.split(tail):
-        if _SUBSTANCE.search(sentence):
-            found += _offered(sentence, content)
+    if any(_likely(tail.lower())):
+        for sentence in _SENTENCE.split(tail):
+            if _SUBSTANCE.search(sentence):
+                found += _offered(sentence, content)
     return _values(found, content)
 
 
 def _offered(sentence: str, content: str) -> list[str]:
     """The values that one sentence offers, as they are written."""
     found = []
-    folded = sentence.lower()
-    for match in _CALLED.finditer(sentence) if _holds(folded, _LINKS) and _holds(folded, _PRAISE) else ():
+    called, named, paired = _likely(sentence.lower())
+    for match in _CALLED.finditer(sentence) if called else ():
         before = sentence[max(0, match.start(1) - _NEAR) : match.start(1)]
         if not _OTHER.search(before) and not _DISMISSED.match(sentence, match.end()):
             found.append(match.group(1))
-    for match in _NAMED.finditer(sentence) if _holds(folded, _NAMING) else ():
+    for match in _NAMED.finditer(sentence) if named else ():
         if not _DISMISSED.match(sentence, match.end()):
             found += [value for value in match.groups() if value]
     said_again = content in sentence or content in _WORDS.values()
-    for match in _PAIR.finditer(sentence) if said_again and _holds(folded, _PAIRING) else ():
+    for match in _PAIR.finditer(sentence) if paired and said_again else ():
         pair = [_bare(value) for value in match.groups() if value]
         if content in pair:
             found += pair
@@ -215,8 +217,20 @@ def offered_before(text: str, content: str) -> list[str]:
     return _values([value for value in match.groups() if value], _bare(content)) if match else []
 
 
+def _likely(folded: str) -> tuple[bool, bool, bool]:
+    """Whether ``_CALLED``, ``_NAMED`` and ``_PAIR`` may find anything in a text in small letters."""
+    praise = _holds(folded, _PRAISE)
+    return (
+        praise and _holds(folded, _LINKS),
+        _holds(folded, _NAMING)
+        or (_holds(folded, _MODALS) and _holds(folded, _SAYING))
+        or (praise and "with " in folded),
+        " or " in folded or (praise and _holds(folded, _PAIRING)),
+    )
+
+
 def _holds(folded: str, cues: tuple[str, ...]) -> bool:
-    return any(cue in folded for cue in cues)
+    return any(map(folded.__contains__, cues))
 
 
 def _bare(value: str) -> str:
