@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +27,7 @@ from r1gym.agents.memory import naming_the_option
 from r1gym.agents.optim import learning_rate, make_optimizer, set_learning_rate
 from r1gym.agents.setup import check_run, make_env, make_held_out, make_policy, open_folder
 from r1gym.config import parse, run_command
+from r1gym.engine.sending import send
 from r1gym.errors import NumericalError
 from r1gym.policy.protocol import Sampling
 from r1gym.rollout import TextEnv, derive_seed, draw_starts, rollout
@@ -144,7 +145,7 @@ def learn(
     if rows == 0:
         return
     optimizer.zero_grad()
-    done: tuple[LossInputs, torch.Tensor, int] | None = None
+    done: list[tuple[LossInputs, torch.Tensor, int]] = []
     for micro in minibatch.micro_batches(config.micro_batch_tokens, getattr(policy, "packs", False)):
         logprobs_BT = policy.logprobs(micro.token_ids_BT, micro.mask_BT, config.temperature)
         ref_logprobs_BT = None
@@ -153,9 +154,9 @@ def learn(
                 ref_logprobs_BT = reference.logprobs(micro.token_ids_BT, micro.mask_BT, config.temperature)
         inputs = LossInputs(
             logprobs_BT=logprobs_BT,
-            old_logprobs_BT=micro.logprobs_BT.to(logprobs_BT.device),
-            advantages_B=micro.advantages_B.to(logprobs_BT.device),
-            mask_BT=micro.mask_BT.to(logprobs_BT.device),
+            old_logprobs_BT=send(micro.logprobs_BT, logprobs_BT.device),
+            advantages_B=send(micro.advantages_B, logprobs_BT.device),
+            mask_BT=send(micro.mask_BT, logprobs_BT.device),
             rows=rows,
             tokens=tokens,
             max_new_tokens=config.max_new_tokens,
@@ -163,16 +164,14 @@ def learn(
             clip_high=config.clip_high,
             beta=config.beta,
             ref_logprobs_BT=ref_logprobs_BT,
-            credit_BT=None if micro.credit_BT is None else micro.credit_BT.to(logprobs_BT.device),
+            credit_BT=None if micro.credit_BT is None else send(micro.credit_BT, logprobs_BT.device),
         )
         loss = LOSSES[config.loss](inputs)
         accelerator.backward(loss)
-        # The one before is looked at here, while a GPU works on this one.
-        if done is not None:
-            _look(config, figures, step, *done)
-        done = inputs, loss.detach(), micro.token_ids_BT.numel()
-    if done is not None:
-        _look(config, figures, step, *done)
+        done.append((replace(inputs, logprobs_BT=logprobs_BT.detach()), loss.detach(), micro.token_ids_BT.numel()))
+    # Looked at after the last one: a look waits for a GPU, which meanwhile would have nothing to do.
+    for each in done:
+        _look(config, figures, step, *each)
     sum_over_processes(accelerator, policy.parameters())
     norm = float(accelerator.clip_grad_norm_(list(policy.parameters()), config.max_grad_norm))
     if norm != norm or norm == float("inf"):
@@ -187,8 +186,8 @@ def _look(
     """Check the loss of one micro-batch and take its figures; waits for the device."""
     if not bool(torch.isfinite(loss)):
         raise NumericalError(f"the loss of step {step} is {loss.item()}: lower --lr (now {config.lr:g}) and run again")
-    ref_BT, logprobs_BT = inputs.ref_logprobs_BT, inputs.logprobs_BT.detach()
-    kl = 0.0 if ref_BT is None else float(k3(logprobs_BT, ref_BT)[inputs.mask_BT].sum())
+    ref_BT = inputs.ref_logprobs_BT
+    kl = 0.0 if ref_BT is None else float(k3(inputs.logprobs_BT, ref_BT)[inputs.mask_BT].sum())
     figures.add(inputs, float(loss), float(clipped_share(inputs)), kl, passed)
 
 

@@ -171,7 +171,7 @@ def test_a_loss_that_is_no_number_stops_the_run(word_env: Any, options: Any, int
 
 @pytest.mark.parametrize("broken", [1, 2, 3, 4])
 def test_a_broken_micro_batch_moves_nothing(broken: int, word_env: Any, options: Any, interrupting: Any) -> None:
-    """Of four, four rows each: it is looked at when the next one has run, the last at once."""
+    """Of four, four rows each: all run before one is looked at, for a look waits for a GPU; then the weights stay."""
 
     class Broken(TabularPolicy):
         passes = 0
@@ -185,7 +185,7 @@ def test_a_broken_micro_batch_moves_nothing(broken: int, word_env: Any, options:
     config = options(steps=1, prompts_per_step=1, group_size=16, micro_batch_tokens=8)
     with pytest.raises(NumericalError, match=r"the loss of step 0 is nan"):
         train(config, policy, word_env("a"), screen=interrupting())
-    assert policy.logits_PC.abs().max() == 0 and policy.passes == min(broken + 1, 4)
+    assert policy.logits_PC.abs().max() == 0 and policy.passes == 4
 
 
 def test_micro_batches_do_not_change_the_figures(word_env: Any, options: Any, interrupting: Any, lines: Any) -> None:
