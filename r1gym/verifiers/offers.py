@@ -185,17 +185,19 @@ def offered_after(tail: str, content: str) -> list[str]:
     beside = _BESIDE.match(tail)
     if beside and not _DISMISSED.match(tail, beside.end()):
         found += [value for value in beside.groups() if value]
-    if any(_likely(tail.lower())):
-        for sentence in _SENTENCE.split(tail):
+    likely = _likely(tail.lower())
+    if any(likely):
+        sentences = _SENTENCE.split(tail)
+        for sentence in sentences:
             if _SUBSTANCE.search(sentence):
-                found += _offered(sentence, content)
+                found += _offered(sentence, content, likely if len(sentences) == 1 else _likely(sentence.lower()))
     return _values(found, content)
 
 
-def _offered(sentence: str, content: str) -> list[str]:
-    """The values that one sentence offers, as they are written."""
+def _offered(sentence: str, content: str, likely: tuple[bool, bool, bool]) -> list[str]:
+    """The values that one sentence offers, as they are written; ``likely`` is what ``_likely`` says of it."""
     found = []
-    called, named, paired = _likely(sentence.lower())
+    called, named, paired = likely
     for match in _CALLED.finditer(sentence) if called else ():
         before = sentence[max(0, match.start(1) - _NEAR) : match.start(1)]
         if not _OTHER.search(before) and not _DISMISSED.match(sentence, match.end()):
